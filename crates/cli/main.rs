@@ -1,0 +1,3 @@
+//! `bkp`: the command line.
+
+fn main() {}

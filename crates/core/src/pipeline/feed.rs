@@ -1,0 +1,142 @@
+//! What runs on the calling thread between the catalog and the workers, and puts their results
+//! back in order.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::worker::{Batch, Done};
+use crate::{Entry, EntryKind, Fault, Select, Source};
+
+/// A batch is handed out at this many entries, so that waking a worker costs little beside them.
+const BATCH_ENTRIES: usize = 64;
+/// A batch is handed out at this many bytes, so that no worker sits on much of the work.
+const BATCH_BYTES: u64 = 4 << 20;
+/// Files shorter than this are not worth fetching out of order.
+const LONG: u64 = 1 << 20;
+/// So many entries may wait for one that is not staged yet.
+const WINDOW: usize = 32_768;
+
+/// The longest chosen files, by their places in the catalog.
+pub(super) type Early<R> = Vec<(u64, R)>;
+
+/// Finds the longest chosen files, longest first. Rows that cannot be read are passed over; the
+/// run itself reports them.
+pub(super) fn longest<S: Source>(
+    source: &S,
+    select: &dyn Select,
+    most: usize,
+) -> Result<Early<S::Record>, S::Error> {
+    let mut heap = BinaryHeap::new();
+    let mut records = HashMap::new();
+    if most > 0 {
+        for (seq, record) in (0u64..).zip(source.records()?) {
+            let Ok(record) = record else { continue };
+            let entry: &Entry = record.as_ref();
+            let size = entry.metadata.size_hint;
+            let full = heap.len() >= most;
+            let beaten = full && heap.peek().is_some_and(|&Reverse((least, _))| size <= least);
+            if entry.kind != EntryKind::File || size < LONG || beaten {
+                continue;
+            }
+            if select.judge(entry).is_keep() {
+                if full && let Some(Reverse((_, seq))) = heap.pop() {
+                    records.remove(&seq);
+                }
+                heap.push(Reverse((size, seq)));
+                records.insert(seq, record);
+            }
+        }
+    }
+    let order = heap.into_sorted_vec();
+    Ok(order
+        .into_iter()
+        .filter_map(|Reverse((_, seq))| records.remove(&seq).map(|record| (seq, record)))
+        .collect())
+}
+
+/// The workers are gone: the run was cancelled, or one of them panicked.
+pub(super) struct WorkersGone;
+
+/// The two ends of the queues, and what is between them.
+pub(super) struct Feed<R, T, S, K> {
+    jobs: Option<Sender<Batch<R>>>,
+    results: Receiver<Vec<Done<T, S, K>>>,
+    batch: Batch<R>,
+    batch_bytes: u64,
+    /// Places of entries that were chosen and not settled, in catalog order.
+    order: VecDeque<u64>,
+    /// Results that came before their turn.
+    early: HashMap<u64, Done<T, S, K>>,
+}
+
+impl<R: AsRef<Entry>, T, S: Fault, K: Fault> Feed<R, T, S, K> {
+    pub(super) fn new(jobs: Sender<Batch<R>>, results: Receiver<Vec<Done<T, S, K>>>) -> Self {
+        Self {
+            jobs: Some(jobs),
+            results,
+            batch: Batch::new(),
+            batch_bytes: 0,
+            order: VecDeque::new(),
+            early: HashMap::new(),
+        }
+    }
+
+    /// Says that the entry at this place in the catalog will be settled next after those before.
+    pub(super) fn expect(&mut self, seq: u64) {
+        self.order.push_back(seq);
+    }
+
+    /// Queues a record, which may wait for its batch to fill.
+    pub(super) fn push(&mut self, seq: u64, record: R) -> Result<(), WorkersGone> {
+        let bytes = record.as_ref().metadata.size_hint;
+        self.batch_bytes = self.batch_bytes.saturating_add(bytes);
+        self.batch.push_back((seq, record));
+        if self.batch.len() >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Hands the batch out, waiting for room.
+    pub(super) fn flush(&mut self) -> Result<(), WorkersGone> {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        match &self.jobs {
+            Some(jobs) if !batch.is_empty() => jobs.send(batch).map_err(|_| WorkersGone),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands out the last batch and says that there are no more.
+    pub(super) fn close(&mut self) -> Result<(), WorkersGone> {
+        self.flush()?;
+        self.jobs = None;
+        Ok(())
+    }
+
+    /// Returns the next result in catalog order. With `wait`, or when too many entries are under
+    /// way, waits for it.
+    pub(super) fn next(&mut self, wait: bool) -> Result<Option<Done<T, S, K>>, WorkersGone> {
+        loop {
+            let Some(&seq) = self.order.front() else { return Ok(None) };
+            if let Some(done) = self.early.remove(&seq) {
+                self.order.pop_front();
+                return Ok(Some(done));
+            }
+            let wait = wait || self.order.len() >= WINDOW;
+            if wait {
+                self.flush()?;
+            }
+            let arrived = if wait {
+                self.results.recv().map_err(|_| WorkersGone)?
+            } else if let Ok(arrived) = self.results.try_recv() {
+                arrived
+            } else {
+                return Ok(None);
+            };
+            self.early.extend(arrived.into_iter().map(|done| (done.seq, done)));
+        }
+    }
+}
