@@ -261,8 +261,7 @@ fn every_row_is_done_skipped_or_failed() {
     assert_eq!((report.damaged, report.notices), (1, 1));
     let mut problems = recorder.problems.into_inner().unwrap();
     problems.sort();
-    let expected =
-        ["?: bad row", "bad: will not be written", "c: missing", "e: odd", "f: odd"];
+    let expected = ["?: bad row", "bad: will not be written", "c: missing", "e: odd", "f: odd"];
     assert_eq!(problems, expected);
 }
 
