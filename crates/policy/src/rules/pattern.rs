@@ -63,7 +63,7 @@ impl Pattern {
             .is_some_and(|last| last.iter().all(|(_, piece)| matches!(piece, Piece::Char(_))));
         let path = compile(path_text, path)?;
         let below = match &path {
-            Matcher::Glob(_) if names_a_place => {
+            Matcher::Glob { .. } if names_a_place => {
                 Some(compile(&format!("{path_text}/**"), &[(0, Piece::Glob)])?)
             }
             _ => None,
@@ -94,7 +94,13 @@ enum Matcher {
         name: Box<[u8]>,
         ignore_case: bool,
     },
-    Glob(GlobMatcher),
+    /// A glob with what a name must begin and end with, which rules out most names at once.
+    Glob {
+        start: Box<[u8]>,
+        end: Box<[u8]>,
+        glob: Box<GlobMatcher>,
+        ignore_case: bool,
+    },
 }
 
 impl Matcher {
@@ -103,10 +109,7 @@ impl Matcher {
         pieces: &[(usize, Piece)],
         ignore_case: bool,
     ) -> Result<Self, globset::Error> {
-        let literal: Option<String> = pieces
-            .iter()
-            .map(|(_, piece)| if let Piece::Char(c) = piece { Some(*c) } else { None })
-            .collect();
+        let literal: Option<String> = pieces.iter().map(|(_, piece)| piece.literal()).collect();
         if let Some(name) = literal {
             return Ok(Self::Literal { name: name.into_bytes().into(), ignore_case });
         }
@@ -116,7 +119,19 @@ impl Matcher {
             .empty_alternates(true)
             .case_insensitive(ignore_case)
             .build()?;
-        Ok(Self::Glob(glob.compile_matcher()))
+        let start: String = pieces.iter().map_while(|(_, piece)| piece.literal()).collect();
+        let mut end: Vec<char> =
+            pieces.iter().rev().map_while(|(_, piece)| piece.literal()).collect();
+        // The slash of `**/a` is part of what `**` stands for, and need not be there.
+        if end.last() == Some(&'/') {
+            end.pop();
+        }
+        Ok(Self::Glob {
+            start: start.into_bytes().into(),
+            end: end.into_iter().rev().collect::<String>().into_bytes().into(),
+            glob: glob.compile_matcher().into(),
+            ignore_case,
+        })
     }
 
     fn matches_whole(&self, name: &[u8]) -> bool {
@@ -124,7 +139,17 @@ impl Matcher {
             Self::Any => true,
             Self::Literal { name: wanted, ignore_case: false } => **wanted == *name,
             Self::Literal { name: wanted, ignore_case: true } => wanted.eq_ignore_ascii_case(name),
-            Self::Glob(glob) => glob.is_match_candidate(&Candidate::from_bytes(name)),
+            Self::Glob { start, end, glob, ignore_case } => {
+                let same = |stretch: Option<&[u8]>, wanted: &[u8]| match stretch {
+                    Some(stretch) if *ignore_case => stretch.eq_ignore_ascii_case(wanted),
+                    Some(stretch) => stretch == wanted,
+                    None => false,
+                };
+                let tail = name.len().checked_sub(end.len()).and_then(|at| name.get(at..));
+                same(name.get(..start.len()), start)
+                    && same(tail, end)
+                    && glob.is_match_candidate(&Candidate::from_bytes(name))
+            }
         }
     }
 
@@ -150,6 +175,10 @@ enum Piece {
 }
 
 impl Piece {
+    fn literal(&self) -> Option<char> {
+        if let Self::Char(c) = self { Some(*c) } else { None }
+    }
+
     /// Splits a pattern, with the place in it at which each piece begins. Errors of the syntax
     /// are left to the glob compiler, which says what they are.
     fn scan(text: &str) -> Result<Vec<(usize, Self)>, PolicyError> {

@@ -326,3 +326,42 @@ fn random_patterns_never_panic() {
     }
     assert!(built > 1_000 && kept > 1_000, "{built} {kept}");
 }
+
+/// What a name must begin and end with is only a short cut: the glob alone says the same.
+#[test]
+fn short_cuts_change_no_answer() {
+    let names = ["", "a", "b", "a/b", "b/a", "a/a/b", "ab", "a/b/", "/a", "aXb", "a-b", "A/b"];
+    let parts = ["a", "b", "/", "*", "**", "**/", "/**", "?", "{a,b}", "{a,}", "[ab]", "-"];
+    let mut matched = 0;
+    for i in 0..parts.len().pow(3) {
+        let digits = [i % 12, i / 12 % 12, i / 144];
+        let glob: String = digits.iter().map(|&d| parts[d]).collect();
+        let path = glob.trim_end_matches('/');
+        let whole = globset::GlobBuilder::new(path)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .empty_alternates(true)
+            .build()
+            .unwrap()
+            .compile_matcher();
+        let Ok(rules) = Rules::builder().include(format!("d:{path}")).build() else { continue };
+        for name in names {
+            let Ok(path_of) = RelPath::new(name) else { continue };
+            let entry = Entry::derive(Domain::new("d").unwrap(), path_of, EntryKind::File);
+            let expected = name.split('/').scan(String::new(), |above, part| {
+                above.push_str(part);
+                let at = above.clone();
+                above.push('/');
+                Some(at)
+            });
+            let last = path.rsplit('/').next().unwrap();
+            let place = !last.contains(['*', '?', '{', '[']);
+            let expected = whole.is_match(name)
+                || path.is_empty()
+                || (place && { expected }.any(|above| whole.is_match(above)));
+            assert_eq!(rules.judge(&entry).is_keep(), expected, "{path} on {name}");
+            matched += usize::from(expected);
+        }
+    }
+    assert!(matched > 1_000, "{matched}");
+}
