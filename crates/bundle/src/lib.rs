@@ -1,1 +1,44 @@
-//! Placeholder of the skeleton; replaced by the crate.
+//! Device backup bundles: reading them.
+//!
+//! ```text
+//! Manifest.plist   keybag, wrapped manifest key, device facts
+//! Manifest.db      SQLite catalog, itself encrypted        (Manifest.mbdb until iOS 9)
+//! Info.plist       device facts, in clear
+//! Status.plist     whether the backup is complete, in clear
+//! 3d/3d0d7e5f…     payloads, named by FileId and sharded by its first byte (flat until iOS 9)
+//! ```
+//!
+//! [`Bundle::open`] reads what needs no password, [`Bundle::open_catalog`] finds out whether one
+//! is needed, and [`Backup::unlock`] takes it. An unlocked backup is a
+//! [`Source`](bkp_core::Source). Nothing here writes, and SQLite never sees the original file.
+
+#![forbid(unsafe_code)]
+
+mod backup;
+mod catalog;
+mod error;
+mod info_plist;
+mod manifest_db;
+mod manifest_mbdb;
+mod manifest_plist;
+pub mod mbdb;
+pub mod mbfile;
+mod payload;
+pub mod plist_guard;
+mod record;
+mod sqlite_image;
+mod status_plist;
+mod storage;
+
+pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
+pub use catalog::{Catalog, Records};
+pub use error::{BundleError, CatalogError, Notice, PayloadError};
+pub use info_plist::InfoPlist;
+pub use manifest_db::{DbRecords, ManifestDb};
+pub use manifest_mbdb::{ManifestMbdb, MbdbRecords};
+pub use manifest_plist::ManifestPlist;
+pub use payload::BundlePayloads;
+pub use plist_guard::PlistError;
+pub use record::{BundleRecord, RowError, RowFault};
+pub use status_plist::StatusPlist;
+pub use storage::{Layout, Storage};

@@ -112,7 +112,11 @@ mod tests {
         for (name, kind, owner) in [
             ("HomeDomain", DomainKind::System, None),
             ("AppDomain-com.example.notes", DomainKind::App, Some("com.example.notes")),
-            ("AppDomainGroup-243LU875E5.groups.a-b", DomainKind::AppGroup, Some("243LU875E5.groups.a-b")),
+            (
+                "AppDomainGroup-243LU875E5.groups.a-b",
+                DomainKind::AppGroup,
+                Some("243LU875E5.groups.a-b"),
+            ),
             ("AppDomainPlugin-x", DomainKind::AppPlugin, Some("x")),
             ("AppDomainPlaceholder-x", DomainKind::AppPlaceholder, Some("x")),
             ("SysContainerDomain-x", DomainKind::SystemContainer, Some("x")),

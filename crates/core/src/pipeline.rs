@@ -120,8 +120,7 @@ where
     let stop = AtomicBool::new(false);
     let bench =
         Bench { payloads: source.payloads(), transform, stager: &*stager, monitor, stop: &stop };
-    let mut settle =
-        Settle { sink: &mut sink, stop_on_problem, monitor, tally: Tally::default() };
+    let mut settle = Settle { sink: &mut sink, stop_on_problem, monitor, tally: Tally::default() };
     let (jobs, queue) = crossbeam_channel::bounded(threads.get().saturating_mul(2));
     let (outbox, results) = crossbeam_channel::unbounded();
 
@@ -146,12 +145,8 @@ where
     Ok(Report { summary, listed, done, skipped, failed, damaged, notices })
 }
 
-type FeedOf<S, K> = Feed<
-    <S as Source>::Record,
-    <K as Sink>::Staged,
-    <S as Source>::Error,
-    <K as Sink>::Error,
->;
+type FeedOf<S, K> =
+    Feed<<S as Source>::Record, <K as Sink>::Staged, <S as Source>::Error, <K as Sink>::Error>;
 type RunErrorOf<S, K> = RunError<<S as Source>::Error, <K as Sink>::Error>;
 
 /// Moves the catalog into the feed and what comes out of it into the sink.

@@ -108,6 +108,9 @@ pub struct Job {
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Job").field("seq", &self.seq).field("entry", &self.entry).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("seq", &self.seq)
+            .field("entry", &self.entry)
+            .finish_non_exhaustive()
     }
 }

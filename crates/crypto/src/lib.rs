@@ -1,1 +1,51 @@
-//! Placeholder of the skeleton; replaced by the crate.
+//! Keys, and how a device backup uses them.
+//!
+//! ```text
+//! Passphrase
+//!     │ PBKDF2-HMAC-SHA256 (from iOS 10.2), then PBKDF2-HMAC-SHA1         kdf
+//!     ▼
+//! PassphraseKey
+//!     │ AES key wrap, RFC 3394: the records of the Keybag                 keybag
+//!     ├──────────────▶ DeviceBoundKey   needs a key that never leaves the device
+//!     ▼
+//! ClassKey            one for each protection class
+//!     │ AES key wrap: EncryptionKey of a file, ManifestKey                wrap
+//!     ▼
+//! FileKey             one for each payload
+//!     │ AES-256-CBC, zero IV, PKCS #7                                     cbc
+//!     ▼
+//! bytes
+//! ```
+//!
+//! The key wraps are authenticated and the payloads are not: a payload that was changed decrypts
+//! to something else, and only its [`Ending`] may tell.
+//!
+//! A key cannot be printed, compared or copied, and is wiped when it is dropped. Its bytes leave
+//! this crate as a [fingerprint](ClassKey::fingerprint) or wrapped by another key, and in no
+//! other way. What is out of reach of safe code is not promised: a register or a stack slot that
+//! the compiler copied a key into.
+
+#![forbid(unsafe_code)]
+
+mod cbc;
+mod error;
+mod kdf;
+mod keybag;
+mod legacy;
+mod secret;
+#[cfg(test)]
+mod testing;
+mod wrap;
+
+pub use cbc::{CbcReader, Ending, decrypt_in_place};
+pub use error::{
+    Cancelled, FileKeyError, IntegrityError, KeybagError, LegacyError, Tag, UnlockError,
+};
+pub use kdf::{DEFAULT_KDF_LIMIT, KdfParams, KdfProgress, OnProgress, Pbkdf2};
+pub use keybag::{ClassKeys, ClassRecord, ClassState, Keybag, UnknownItem, limits};
+pub use legacy::LegacyCells;
+pub use secret::{ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
+pub use wrap::{WrappedFileKey, WrappedKey};
+
+// Part of the public API: what a passphrase is made of.
+pub use secrecy::SecretString;

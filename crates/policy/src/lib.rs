@@ -1,1 +1,48 @@
-//! Placeholder of the skeleton; replaced by the crate.
+//! What a run takes of a backup, and which rule said so.
+//!
+//! Nothing here reads a file: a decision is a pure function of catalog rows.
+//!
+//! ```text
+//! rule files ─▶ RulesBuilder ─▶ Rules ──judge──▶ Keep / Drop, and the rule
+//! arguments                       │
+//!                                 ▼
+//! catalog, walked once or twice ─▶ Selection: what is kept, its parents, counts and bytes
+//! ```
+//!
+//! [`Rules`] judge one row at a time. A [`Selection`] has seen the whole catalog, so it knows
+//! which directories are needed by what is kept, and which database a `-wal` belongs to.
+//!
+//! # Patterns
+//!
+//! A pattern is `DOMAIN:PATH`, and both halves are globs over bytes:
+//!
+//! | pattern | matches |
+//! |---|---|
+//! | `?` | one byte other than `/` |
+//! | `*` | any bytes other than `/`, also none |
+//! | `**` as a whole component | any number of components |
+//! | `[a-z]`, `[!a-z]` | one byte of the class, or one that is not; ASCII only |
+//! | `{a,b}` | either |
+//! | `\x` | the character `x` itself, so `\*` is a star and `\:` a colon |
+//!
+//! * A pattern without `:` is a domain: `HomeDomain` is all of it, `AppDomain-*` every app.
+//! * When the last component of the path holds no glob character, the pattern names a place: it
+//!   matches that entry and everything below. `HomeDomain:Library/SMS` is the directory and all
+//!   that is in it, and so is `HomeDomain:Library/SMS/`. `HomeDomain:Library/*` matches what
+//!   stands directly in `Library` and nothing deeper; `HomeDomain:Library/**` matches all of it.
+//! * The last rule that matches decides. When none does, the entry is left out if the first
+//!   rule is an include, and taken otherwise.
+//! * A file that is named like a companion of a SQLite database (`-wal`, `-shm`, `-journal`) is
+//!   also matched by the rules that match the database. A rule for the companion's own name
+//!   counts like any other.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod rules;
+mod selection;
+mod sqlite;
+
+pub use error::PolicyError;
+pub use rules::{EntryType, Explanation, Reason, Rules, RulesBuilder};
+pub use selection::{Counts, Dropped, Selection};

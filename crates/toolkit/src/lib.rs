@@ -1,1 +1,30 @@
-//! Placeholder of the skeleton; replaced by the crate.
+//! One function per job: the library a backup pipeline is written against, and all that `bkp`
+//! calls.
+//!
+//! ```text
+//! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
+//!                                                      └──▶ extract
+//! ```
+//!
+//! The crates below are re-exported, so that one dependency is enough.
+
+#![forbid(unsafe_code)]
+
+mod extract;
+mod inspect;
+mod locate;
+mod time;
+
+pub use bkp_bundle as bundle;
+pub use bkp_core as core;
+pub use bkp_crypto as crypto;
+pub use bkp_policy as policy;
+pub use bkp_restore as restore;
+
+pub use extract::{ExtractError, ExtractOptions, Extraction, Preview, extract, preview};
+pub use inspect::{
+    BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
+    Warning, inspect,
+};
+pub use locate::{Found, LocateError, locate};
+pub use time::rfc3339;

@@ -1,0 +1,189 @@
+//! Where the files of a backup are: a directory, or memory.
+
+mod directory;
+mod memory;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use bkp_core::FileId;
+
+/// The files of one backup, by name. Read only, and cheap to clone.
+///
+/// The implementations sit behind a private trait, so that adding one is never a breaking
+/// change and callers never carry a type parameter.
+#[derive(Clone, Debug)]
+pub struct Storage(Arc<dyn Backend>);
+
+trait Backend: fmt::Debug + Send + Sync {
+    /// Opens a regular file. Anything else of that name, links included, is an error of kind
+    /// [`io::ErrorKind::InvalidInput`].
+    fn open(&self, name: &str) -> io::Result<Stored>;
+    /// Returns the length of a regular file, without opening it.
+    fn len(&self, name: &str) -> io::Result<u64>;
+    /// Lists the names at the top of the bundle, in any order.
+    fn names(&self) -> io::Result<Vec<String>>;
+}
+
+/// One stored file, read from its start.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    bytes: Bytes,
+    len: u64,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    File(std::fs::File),
+    Memory(io::Cursor<Arc<[u8]>>),
+}
+
+impl Stored {
+    /// Returns the length in bytes, as it was when the file was opened.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl Read for Stored {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match &mut self.bytes {
+            Bytes::File(file) => file.read(buf),
+            Bytes::Memory(bytes) => bytes.read(buf),
+        }
+    }
+}
+
+impl Storage {
+    /// Uses a directory. Nothing in it is ever written, and links in it are not followed; the
+    /// path itself may lead through links.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the directory cannot be opened.
+    pub fn directory(path: &Path) -> io::Result<Self> {
+        Ok(Self(Arc::new(directory::Directory::open(path)?)))
+    }
+
+    /// Uses files in memory, by their names in the bundle (`Manifest.plist`, `3d/3d0d…`).
+    #[must_use]
+    pub fn memory(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        Self(Arc::new(memory::Memory::new(files)))
+    }
+
+    pub(crate) fn open(&self, name: &str) -> io::Result<Stored> {
+        self.0.open(name)
+    }
+
+    /// Returns the length of a file, or nothing when there is none of that name.
+    pub(crate) fn len(&self, name: &str) -> io::Result<Option<u64>> {
+        match self.0.len(name) {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists the names at the top of the bundle, sorted.
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = self.0.names()?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Reads a whole file, refusing one that is longer than `limit` bytes.
+    pub(crate) fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let too_long = |len| {
+            let text = format!("{len} bytes, and at most {limit} are accepted");
+            io::Error::new(io::ErrorKind::FileTooLarge, text)
+        };
+        let file = self.open(name)?;
+        if file.len() > limit {
+            return Err(too_long(file.len()));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(file.len()).unwrap_or(0));
+        // A file that grows meanwhile must not fill the memory.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if len > limit { Err(too_long(len)) } else { Ok(bytes) }
+    }
+}
+
+/// How payloads are placed in a bundle. Source: FORMAT.md 1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Layout {
+    /// `3d/3d0d…`, iOS 10 and later.
+    Sharded,
+    /// `3d0d…`, before.
+    Flat,
+}
+
+impl Layout {
+    /// Returns the name of a payload.
+    pub(crate) fn name(self, id: &FileId) -> BlobName {
+        let hex = id.to_hex();
+        let mut bytes = [0; 43];
+        let len = match self {
+            Self::Sharded => {
+                let (shard, rest) = bytes.split_at_mut(2);
+                let (slash, name) = rest.split_at_mut(1);
+                shard.copy_from_slice(hex.first_chunk::<2>().unwrap_or(&[b'0'; 2]));
+                slash.fill(b'/');
+                name.copy_from_slice(&hex);
+                43
+            }
+            Self::Flat => {
+                let (name, _) = bytes.split_at_mut(40);
+                name.copy_from_slice(&hex);
+                40
+            }
+        };
+        BlobName { bytes, len }
+    }
+
+    /// Returns the other placement, in which some hosts leave payloads.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Sharded => Self::Flat,
+            Self::Flat => Self::Sharded,
+        }
+    }
+}
+
+/// The name of a payload, without an allocation for each of a million.
+pub(crate) struct BlobName {
+    bytes: [u8; 43],
+    len: usize,
+}
+
+impl BlobName {
+    pub(crate) fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Layout, Storage};
+
+    #[test]
+    fn payload_names() {
+        let id = "3d0d7e5fb2ce288813306e4d4636395e047a3d28".parse().unwrap();
+        assert_eq!(
+            Layout::Sharded.name(&id).as_str(),
+            "3d/3d0d7e5fb2ce288813306e4d4636395e047a3d28"
+        );
+        assert_eq!(Layout::Flat.name(&id).as_str(), "3d0d7e5fb2ce288813306e4d4636395e047a3d28");
+    }
+
+    #[test]
+    fn a_file_at_the_limit_is_read_and_one_beyond_is_not() {
+        let storage = Storage::memory([("a".into(), vec![7; 100])]);
+        assert_eq!(storage.read("a", 100).unwrap(), [7; 100]);
+        assert_eq!(storage.read("a", 101).unwrap(), [7; 100]);
+        let error = storage.read("a", 99).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+    }
+}

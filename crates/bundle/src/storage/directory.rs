@@ -1,0 +1,128 @@
+//! A directory on a disk, opened once and read beneath its handle.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Backend, Bytes, Stored};
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file; links are not followed")
+}
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    #[cfg(unix)]
+    handle: rustix::fd::OwnedFd,
+    path: PathBuf,
+}
+
+#[cfg(unix)]
+impl Directory {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        use rustix::fs::{CWD, Mode, OFlags, openat};
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = openat(CWD, path, flags, Mode::empty())?;
+        Ok(Self { handle, path: path.into() })
+    }
+
+    /// `NONBLOCK`, or a FIFO of that name would hang the program; it changes nothing for files.
+    fn open_file(&self, name: &str) -> io::Result<File> {
+        use rustix::fs::{Mode, OFlags, openat};
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(fd.into()),
+            Err(rustix::io::Errno::LOOP) => Err(not_regular()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Backend for Directory {
+    fn open(&self, name: &str) -> io::Result<Stored> {
+        let file = self.open_file(name)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(not_regular());
+        }
+        Ok(Stored { len: metadata.len(), bytes: Bytes::File(file) })
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        use rustix::fs::{AtFlags, FileType, statat};
+        let stat = statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(not_regular());
+        }
+        u64::try_from(stat.st_size).map_err(io::Error::other)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        names(&self.path)
+    }
+}
+
+#[cfg(not(unix))]
+impl Directory {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        if !std::fs::metadata(path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { path: path.into() })
+    }
+}
+
+#[cfg(not(unix))]
+impl Backend for Directory {
+    fn open(&self, name: &str) -> io::Result<Stored> {
+        let len = self.len(name)?;
+        Ok(Stored { len, bytes: Bytes::File(File::open(self.path.join(name))?) })
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        let metadata = std::fs::symlink_metadata(self.path.join(name))?;
+        if metadata.is_file() { Ok(metadata.len()) } else { Err(not_regular()) }
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        names(&self.path)
+    }
+}
+
+/// Names that are not UTF-8 are no names of a bundle's own files.
+fn names(path: &Path) -> io::Result<Vec<String>> {
+    std::fs::read_dir(path)?
+        .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+        .collect()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::{ErrorKind, Read as _};
+
+    use crate::Storage;
+
+    #[test]
+    fn links_and_fifos_are_refused_without_hanging() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), b"abc").unwrap();
+        std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+        std::fs::create_dir(dir.path().join("dir")).unwrap();
+        let status =
+            std::process::Command::new("mkfifo").arg(dir.path().join("fifo")).status().unwrap();
+        assert!(status.success());
+        let storage = Storage::directory(dir.path()).unwrap();
+        let mut text = String::new();
+        storage.open("file").unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "abc");
+        assert_eq!(storage.len("file").unwrap(), Some(3));
+        for odd in ["link", "dir", "fifo"] {
+            assert_eq!(storage.open(odd).unwrap_err().kind(), ErrorKind::InvalidInput, "{odd}");
+            assert_eq!(storage.len(odd).unwrap_err().kind(), ErrorKind::InvalidInput, "{odd}");
+        }
+        assert_eq!(storage.open("none").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(storage.len("none").unwrap(), None);
+        assert_eq!(storage.names().unwrap(), ["dir", "fifo", "file", "link"]);
+    }
+}
