@@ -1,6 +1,7 @@
 //! How a failed command ends: its code, what it says and advises, and what it exits with.
 
 mod blame;
+mod found;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -8,8 +9,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use bkp_toolkit::Found;
+
 use crate::display::{Styles, Text, label};
 use crate::json::{SCHEMA_VERSION, write_line};
+use found::{FoundFacts, FoundLine};
 
 /// What sort of failure, which is the exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,6 +62,8 @@ pub(crate) struct CommandError {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) help: Vec<String>,
+    /// The backups that a folder holds, where it should hold one.
+    pub(crate) backups: Vec<Found>,
 }
 
 /// Puts an error and its causes on one line, the outermost first.
@@ -79,7 +85,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 impl CommandError {
     /// Makes a failure of its own.
     pub(crate) fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), help: Vec::new() }
+        Self { kind, code, message: message.into(), help: Vec::new(), backups: Vec::new() }
     }
 
     /// Makes a failure of an error and its causes. When the causes hold an error of the system
@@ -129,9 +135,12 @@ impl CommandError {
     }
 
     fn write_text(&self, out: &mut dyn Write, styles: Styles) -> io::Result<()> {
-        let Self { kind: _, code, message, help } = self;
+        let Self { kind: _, code, message, help, backups } = self;
         let error = label(styles.error, format_args!("error[{code}]:"));
         writeln!(out, "{error} {}", Text(message))?;
+        for backup in backups {
+            writeln!(out, "  {}", FoundLine(backup))?;
+        }
         for help in help {
             writeln!(out, "{} {}", label(styles.help, "help:"), Text(help))?;
         }
@@ -147,8 +156,10 @@ impl CommandError {
             exit_code: u8,
             message: &'a str,
             help: Option<String>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            backups: Vec<FoundFacts<'a>>,
         }
-        let Self { kind, code, message, help } = self;
+        let Self { kind, code, message, help, backups } = self;
         let help = (!help.is_empty()).then(|| help.join("\n"));
         let document = Document {
             schema_version: SCHEMA_VERSION,
@@ -157,6 +168,7 @@ impl CommandError {
             exit_code: *kind as u8,
             message,
             help,
+            backups: backups.iter().map(FoundFacts::of).collect(),
         };
         write_line(out, &document)
     }

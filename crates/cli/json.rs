@@ -85,12 +85,7 @@ impl Line {
     }
 
     /// Writes a name, and its exact bytes under `twin` when it is not UTF-8.
-    pub(crate) fn name(
-        &mut self,
-        key: &'static str,
-        twin: &'static str,
-        name: &[u8],
-    ) -> &mut Self {
+    pub(crate) fn name(&mut self, key: &'static str, twin: &'static str, name: &[u8]) -> &mut Self {
         match std::str::from_utf8(name) {
             Ok(name) => self.value(key, name),
             Err(_) => {
@@ -121,7 +116,9 @@ mod tests {
     fn a_line_is_json_whatever_the_names_hold() {
         let mut out = Vec::new();
         let mut line = Line::default();
-        for name in [&b"plain"[..], b"quote\" back\\ nl\n \x1b", b"bad\xff\xfe", "\u{202e}ü".as_bytes()] {
+        for name in
+            [&b"plain"[..], b"quote\" back\\ nl\n \x1b", b"bad\xff\xfe", "\u{202e}ü".as_bytes()]
+        {
             line.begin()
                 .plain("type", b"entry")
                 .name("path", "path_b64", name)

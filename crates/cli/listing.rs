@@ -170,7 +170,11 @@ impl<'a> Listing<'a> {
                 Rfc3339(metadata.modified)
             )?;
         }
-        write!(out, "{}", Location { domain: entry.domain.as_bytes(), path: entry.path.as_bytes() })?;
+        write!(
+            out,
+            "{}",
+            Location { domain: entry.domain.as_bytes(), path: entry.path.as_bytes() }
+        )?;
         if self.long {
             if let EntryKind::Symlink(target) = &entry.kind {
                 write!(out, " -> {}", Name(target))?;

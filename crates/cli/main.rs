@@ -13,6 +13,7 @@ mod open;
 mod password;
 mod problems;
 mod progress;
+mod report;
 mod rules;
 mod signals;
 mod ui;

@@ -1,8 +1,9 @@
 //! Finding, opening and unlocking the backup that a command is about.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use bkp_toolkit::bundle::{Backup, Limits, Locked, Opened, Storage, Unlocked};
+use bkp_toolkit::bundle::{Backup, Bundle, Limits, Locked, Opened, Storage, Unlocked};
 use bkp_toolkit::core::Fault as _;
 use bkp_toolkit::crypto::{KdfProgress, Passphrase};
 
@@ -21,11 +22,12 @@ const TRIES: usize = 3;
 pub(crate) struct Found {
     /// The folder of the backup itself.
     pub(crate) path: PathBuf,
-    pub(crate) opened: Opened,
+    /// What can be told of it in any case.
+    pub(crate) bundle: Arc<Bundle>,
 }
 
-/// Finds the backup and opens what needs no password.
-pub(crate) fn open(args: &BackupArgs) -> Result<Found, CommandError> {
+/// Finds the backup and reads what needs no password.
+pub(crate) fn find(args: &BackupArgs) -> Result<Found, CommandError> {
     let BackupArgs { backup, max_kdf_rounds } = args;
     let path = bkp_toolkit::locate(backup)?;
     let mut limits = Limits::default();
@@ -34,8 +36,15 @@ pub(crate) fn open(args: &BackupArgs) -> Result<Found, CommandError> {
     }
     let storage = Storage::directory(&path)
         .map_err(|error| CommandError::of(Kind::Failed, "cannot-read", &error))?;
-    let opened = Opened::open(storage, limits)?;
-    Ok(Found { path, opened })
+    let bundle = Arc::new(Bundle::open(storage, limits)?);
+    Ok(Found { path, bundle })
+}
+
+/// Finds the backup and opens what needs no password.
+pub(crate) fn open(args: &BackupArgs) -> Result<(PathBuf, Opened), CommandError> {
+    let Found { path, bundle } = find(args)?;
+    let opened = bundle.open_catalog()?;
+    Ok((path, opened))
 }
 
 /// Unlocks the backup if it is locked, asking for the password only then.
@@ -50,7 +59,11 @@ pub(crate) fn unlocked(
         Opened::Locked(backup) => backup,
     };
     let backup = unlock(&locked, args, ui, progress)?;
-    report_damaged_keys(&backup, progress);
+    // A class whose key does not open, although others do, takes its files with it. It is said
+    // once, and the exit code remembers.
+    for &class in backup.class_keys().map_or(&[][..], |keys| keys.damaged()) {
+        progress.report(Item::damaged_key(class));
+    }
     Ok(backup)
 }
 
@@ -65,10 +78,9 @@ fn unlock(
     let mut tried = 0;
     loop {
         let passphrase = Passphrase::new(password::read(args, &ui.stop)?);
-        let result = locked
-            .unlock(&passphrase, &mut |KdfProgress { done, total }| {
-                progress.key_derivation(done, total)
-            });
+        let result = locked.unlock(&passphrase, &mut |KdfProgress { done, total }| {
+            progress.key_derivation(done, total)
+        });
         tried += 1;
         match result {
             Ok(backup) => return Ok(backup),
@@ -79,17 +91,4 @@ fn unlock(
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// A class whose key does not open, although others do, takes its files with it. Said once, and
-/// the exit code remembers.
-fn report_damaged_keys(backup: &Backup<Unlocked>, progress: &Progress<'_>) {
-    for class in damaged_classes(backup) {
-        progress.report(Item::damaged_key(class));
-    }
-}
-
-/// Returns the classes whose keys do not open although the password is right.
-pub(crate) fn damaged_classes(backup: &Backup<Unlocked>) -> &[bkp_toolkit::core::ProtectionClass] {
-    backup.class_keys().map_or(&[], |keys| keys.damaged())
 }

@@ -19,15 +19,20 @@ pub(crate) struct Item {
     pub(crate) code: &'static str,
     pub(crate) severity: Severity,
     /// The names as the catalog spells them, where it is about a row.
-    pub(crate) place: Option<(Box<[u8]>, Box<[u8]>)>,
+    pub(crate) place: Option<Names>,
     pub(crate) message: String,
 }
+
+/// A domain and a path, unchecked.
+type Names = (Box<[u8]>, Box<[u8]>);
 
 impl Item {
     /// Takes down a fault. The entry's names count, else those that the fault knows itself.
     pub(crate) fn new(entry: Option<&Entry>, fault: &dyn Fault) -> Self {
         let place = match entry {
-            Some(entry) => Some(Place { domain: entry.domain.as_bytes(), path: entry.path.as_bytes() }),
+            Some(entry) => {
+                Some(Place { domain: entry.domain.as_bytes(), path: entry.path.as_bytes() })
+            }
             None => fault.place(),
         };
         Self {
@@ -89,9 +94,11 @@ impl Item {
         let Self { code, severity, place, message } = self;
         line.plain("code", code.as_bytes()).plain("severity", name(*severity).as_bytes());
         match place {
-            Some((domain, path)) => line
-                .name("domain", "domain_b64", domain)
-                .name("relative_path", "relative_path_b64", path),
+            Some((domain, path)) => line.name("domain", "domain_b64", domain).name(
+                "relative_path",
+                "relative_path_b64",
+                path,
+            ),
             None => line.value("domain", None::<u8>).value("relative_path", None::<u8>),
         };
         line.value("message", message)

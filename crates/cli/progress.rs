@@ -73,9 +73,7 @@ impl Count {
 impl<'u> Progress<'u> {
     pub(crate) fn new(ui: &'u Ui) -> Self {
         let bar = match ui.progress {
-            ProgressMode::Bar => {
-                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
-            }
+            ProgressMode::Bar => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
             _ => ProgressBar::hidden(),
         };
         Self {
@@ -142,10 +140,7 @@ impl<'u> Progress<'u> {
         let last = self.shown.load(Ordering::Relaxed);
         let next = last.saturating_add(millis(self.ui.progress.interval()));
         (last == 0 || now >= next)
-            && self
-                .shown
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            && self.shown.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn show_entries(&self) {
@@ -263,7 +258,10 @@ mod tests {
             // The default style is what a template that does not parse falls back to.
             assert!(!format!("{:?}", style(unit).get_tick_str(0)).is_empty());
         }
-        for template in ["{msg} {wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left", "{msg} {wide_bar} {human_pos} of {human_len} rounds, {eta} left"] {
+        for template in [
+            "{msg} {wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left",
+            "{msg} {wide_bar} {human_pos} of {human_len} rounds, {eta} left",
+        ] {
             assert!(indicatif::ProgressStyle::with_template(template).is_ok());
         }
     }

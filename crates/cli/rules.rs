@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use bkp_toolkit::core::{Domain, Fault as _, RelPath};
+use bkp_toolkit::core::{Domain, RelPath};
 use bkp_toolkit::policy::{EntryType, Rules, RulesBuilder};
 
 use crate::args::{FilterArgs, Rule, TypeArg};

@@ -159,7 +159,16 @@ mod tests {
     #[test]
     fn rules_keep_the_order_of_the_command_line() {
         let filters = parse(&[
-            "--exclude", "B", "--include", "A", "--include-from", "F", "--exclude", "C", "--include", "D",
+            "--exclude",
+            "B",
+            "--include",
+            "A",
+            "--include-from",
+            "F",
+            "--exclude",
+            "C",
+            "--include",
+            "D",
         ])
         .unwrap();
         assert_eq!(
@@ -178,9 +187,20 @@ mod tests {
     #[test]
     fn the_other_filters() {
         let filters = parse(&[
-            "--ignore-case", "--min-size", "10M", "--max-size=1GiB", "--newer", "2024-05-01",
-            "--older", "2024-05-01T14:00:00+02:00", "--type", "file", "--type", "symlink",
-            "--bundle-id", "com.example.a",
+            "--ignore-case",
+            "--min-size",
+            "10M",
+            "--max-size=1GiB",
+            "--newer",
+            "2024-05-01",
+            "--older",
+            "2024-05-01T14:00:00+02:00",
+            "--type",
+            "file",
+            "--type",
+            "symlink",
+            "--bundle-id",
+            "com.example.a",
         ])
         .unwrap();
         assert!(filters.ignore_case);

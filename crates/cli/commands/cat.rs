@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use bkp_toolkit::bundle::{BundleRecord, Catalog, Opened};
 use bkp_toolkit::core::{Domain, Entry, EntryKind, Payload, Payloads as _, RelPath, Source as _};
 
-use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs};
+use crate::args::{BackupArgs, Format, PasswordArgs};
 use crate::display::{Location, Name};
 use crate::error::{CommandError, Kind};
-use crate::open::{self, Found};
+use crate::open;
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::rules::exact_name;
@@ -69,7 +69,7 @@ impl CatArgs {
 pub(crate) fn run(args: &CatArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let CatArgs { backup, name, stored, json: _, password } = args;
     let (domain, path) = exact_name(name.as_bytes())?;
-    let Found { path: _, opened } = open::open(backup)?;
+    let (_, opened) = open::open(backup)?;
     if *stored
         && let Opened::Locked(locked) = &opened
         && let Some(catalog) = locked.catalog()
@@ -83,8 +83,7 @@ pub(crate) fn run(args: &CatArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let damaged_keys = progress.finish().len();
     let record = find(backup.catalog(), &domain, &path)?;
     let payloads = backup.payloads();
-    let payload =
-        if *stored { payloads.open_stored(&record) } else { payloads.open(&record) }?;
+    let payload = if *stored { payloads.open_stored(&record) } else { payloads.open(&record) }?;
     print(payload, record.as_ref(), damaged_keys, ui)
 }
 

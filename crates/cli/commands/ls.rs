@@ -11,7 +11,7 @@ use bkp_toolkit::policy::Rules;
 use crate::args::{BackupArgs, FilterArgs, Format, PasswordArgs};
 use crate::error::CommandError;
 use crate::listing::Listing;
-use crate::open::{self, Found};
+use crate::open;
 use crate::password;
 use crate::problems::Item;
 use crate::progress::Progress;
@@ -101,7 +101,7 @@ impl LsArgs {
 pub(crate) fn run(args: &LsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let LsArgs { backup, json: _, jsonl: _, long, sort, password, filters } = args;
     let list = List { rules: rules::build(filters)?, sort: *sort, long: *long, ui };
-    let Found { path: _, opened } = open::open(backup)?;
+    let (_, opened) = open::open(backup)?;
     if let Opened::Locked(locked) = &opened
         && let Some(catalog) = locked.catalog()
         && !password::is_given(password)

@@ -1,5 +1,6 @@
 //! From a library's error to the row of the table of exit codes.
 
+use bkp_toolkit::LocateError;
 use bkp_toolkit::bundle::BundleError;
 use bkp_toolkit::core::Fault;
 
@@ -53,6 +54,23 @@ impl CommandError {
         match advice(code) {
             Some(advice) => failed.help(advice),
             None => failed,
+        }
+    }
+}
+
+impl From<LocateError> for CommandError {
+    fn from(error: LocateError) -> Self {
+        let code = error.code();
+        let mut failed = Self::of(kind(code), code, &error);
+        match error {
+            LocateError::Several { found, .. } => {
+                failed.backups = found;
+                failed.help("name one of them")
+            }
+            _ => match advice(code) {
+                Some(advice) => failed.help(advice),
+                None => failed,
+            },
         }
     }
 }

@@ -41,11 +41,9 @@ pub(super) fn ask(question: &str, stop: &Stop) -> Result<Option<SecretString>, C
     stop.check()?;
     let answer = answer.map_err(failed)?;
     match std::str::from_utf8(&answer) {
-        Ok("") => Err(CommandError::new(
-            Kind::PasswordNeeded,
-            "password-empty",
-            "no password was typed",
-        )),
+        Ok("") => {
+            Err(CommandError::new(Kind::PasswordNeeded, "password-empty", "no password was typed"))
+        }
         Ok(text) => Ok(Some(SecretString::from(Box::<str>::from(text)))),
         Err(_) => Err(CommandError::new(
             Kind::PasswordNeeded,
@@ -56,11 +54,7 @@ pub(super) fn ask(question: &str, stop: &Stop) -> Result<Option<SecretString>, C
     }
 }
 
-fn read_answer(
-    mut terminal: &File,
-    question: &str,
-    stop: &Stop,
-) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read_answer(mut terminal: &File, question: &str, stop: &Stop) -> io::Result<Zeroizing<Vec<u8>>> {
     terminal.write_all(question.as_bytes())?;
     terminal.flush()?;
     let mut answer = Answer::default();
