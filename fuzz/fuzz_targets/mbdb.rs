@@ -1,7 +1,7 @@
 //! A Manifest.mbdb of any bytes.
 #![no_main]
 
-use bkp_bundle::mbdb::MbdbReader;
+use bkp_bundle::MbdbReader;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

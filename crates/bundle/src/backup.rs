@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bkp_core::{Domain, RelPath, Source};
-use bkp_crypto::{ClassKeys, DEFAULT_KDF_LIMIT, KdfProgress, Keybag, Passphrase, WrappedFileKey};
+use bkp_crypto::{ClassKeys, DEFAULT_KDF_LIMIT, KdfProgress, Keybag, KeybagError, Passphrase, WrappedFileKey};
 
 use crate::storage::Layout;
 use crate::{
@@ -35,7 +35,7 @@ pub struct Bundle {
     manifest: ManifestPlist,
     info: Option<InfoPlist>,
     status: Option<StatusPlist>,
-    keybag: Option<Result<Keybag, BundleError>>,
+    keybag: Option<Result<Keybag, KeybagError>>,
     catalog: CatalogFile,
     encrypted: bool,
     notices: Vec<Notice>,
@@ -132,10 +132,7 @@ impl Bundle {
         }
         notices.extend(manifest.warnings.iter().map(|w| Notice::new("plist-oddity", w.to_string())));
         let encrypted = is_encrypted(&storage, &manifest, catalog, &mut notices);
-        let keybag = manifest
-            .keybag
-            .as_deref()
-            .map(|bytes| Keybag::parse(bytes).map_err(BundleError::Keybag));
+        let keybag = manifest.keybag.as_deref().map(Keybag::parse);
         Ok(Self { storage, limits, manifest, info, status, keybag, catalog, encrypted, notices })
     }
 
@@ -184,7 +181,7 @@ impl Bundle {
 
     /// Returns the keybag, or why it cannot be read; nothing when there is none.
     #[must_use]
-    pub fn keybag(&self) -> Option<Result<&Keybag, &BundleError>> {
+    pub fn keybag(&self) -> Option<Result<&Keybag, &KeybagError>> {
         self.keybag.as_ref().map(Result::as_ref)
     }
 
@@ -206,15 +203,10 @@ impl Bundle {
         self.limits
     }
 
-    /// A keybag that cannot be parsed is parsed again for an error that can be owned.
     fn usable_keybag(&self) -> Result<&Keybag, BundleError> {
         match &self.keybag {
             Some(Ok(keybag)) => Ok(keybag),
-            Some(Err(_)) => {
-                let bytes = self.manifest.keybag.as_deref().unwrap_or_default();
-                Err(Keybag::parse(bytes).map_err(BundleError::Keybag).err())
-                    .map_err(|error| error.unwrap_or(BundleError::NoKeybag))
-            }
+            Some(Err(error)) => Err(BundleError::Keybag(error.clone())),
             None => Err(BundleError::NoKeybag),
         }
     }

@@ -15,20 +15,23 @@
 #![forbid(unsafe_code)]
 
 mod backup;
+mod bplist;
 mod catalog;
 mod error;
 mod info_plist;
 mod manifest_db;
 mod manifest_mbdb;
 mod manifest_plist;
-pub mod mbdb;
-pub mod mbfile;
+mod mbdb;
+mod mbfile;
 mod payload;
-pub mod plist_guard;
+mod plist_guard;
 mod record;
 mod sqlite_image;
 mod status_plist;
 mod storage;
+#[cfg(test)]
+mod testing;
 
 pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
@@ -37,6 +40,8 @@ pub use info_plist::InfoPlist;
 pub use manifest_db::{DbRecords, ManifestDb};
 pub use manifest_mbdb::{ManifestMbdb, MbdbRecords};
 pub use manifest_plist::ManifestPlist;
+pub use mbdb::{MbdbError, MbdbReader, MbdbRecord};
+pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
 pub use payload::BundlePayloads;
 pub use plist_guard::PlistError;
 pub use record::{BundleRecord, RowError, RowFault};

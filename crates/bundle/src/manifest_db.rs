@@ -82,7 +82,7 @@ impl ManifestDb {
         let salt = self.property("salt")?;
         let hash = self.property("passwordHash")?;
         if let (Some(salt), Some(hash)) = (salt, hash) {
-            self.cells = Some(LegacyCells::new(passphrase, &salt, &hash)?);
+            self.cells = Some(LegacyCells::new(passphrase, &salt, &hash).map_err(BundleError::Cells)?);
         }
         Ok(())
     }
