@@ -3,8 +3,16 @@
 #![forbid(unsafe_code)]
 
 mod bplist;
+mod info_plist;
+mod manifest_plist;
 mod mbfile;
+pub mod plist_guard;
+mod status_plist;
 #[cfg(test)]
 mod testing;
 
+pub use info_plist::{InfoApplication, InfoPlist};
+pub use manifest_plist::{Application, Lockdown, ManifestPlist};
 pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
+pub use plist_guard::{PlistError, PlistWarning};
+pub use status_plist::StatusPlist;
