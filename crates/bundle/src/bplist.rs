@@ -146,11 +146,6 @@ impl<'a> Bplist<'a> {
         Ok(Self { body, table, offset_size, ref_size, count, top })
     }
 
-    /// Returns the number of objects in the table.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
     /// Returns the reference of the top object.
     pub(crate) fn top(&self) -> u64 {
         self.top
@@ -306,23 +301,6 @@ impl<'a> Object<'a> {
             Self::Ascii(bytes) => Some(Cow::Borrowed(bytes)),
             Self::Utf16(bytes) => Some(Cow::Owned(wtf8(bytes))),
             _ => None,
-        }
-    }
-
-    /// Returns what sort of object this is, for messages.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "boolean",
-            Self::Int(_) => "integer",
-            Self::Real(_) => "real",
-            Self::Date(_) => "date",
-            Self::Data(_) => "data",
-            Self::Ascii(_) | Self::Utf16(_) => "string",
-            Self::Uid(_) => "uid",
-            Self::Array(_) => "array",
-            Self::Set(_) => "set",
-            Self::Dict(_) => "dictionary",
         }
     }
 }

@@ -251,7 +251,9 @@ impl Fault for BundleError {
             },
             Self::Missing { .. } => "not-a-backup",
             Self::Unsupported { .. } => "unsupported-format",
-            Self::Plist { source, .. } => source.code(),
+            Self::Plist { source: PlistError::LimitExceeded { .. }, .. } => "limit-exceeded",
+            Self::Plist { source: PlistError::Unsupported { .. }, .. } => "unsupported-format",
+            Self::Plist { .. } => "plist-damaged",
             Self::NoKeybag | Self::ManifestKeyLength { .. } | Self::ManifestKey(_) => {
                 "key-material-damaged"
             }

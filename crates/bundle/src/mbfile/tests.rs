@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 use std::io::Cursor;
 
