@@ -98,8 +98,8 @@ impl Bundle {
             return Err(BundleError::Unsupported { what: "the layout of iOS 3 and earlier" });
         }
         let mut notices = Vec::new();
-        let limits = &plist_guard::Limits::MANIFEST;
-        let manifest = read(&storage, "Manifest.plist", limits, ManifestPlist::parse)?;
+        let manifest =
+            read(&storage, "Manifest.plist", &plist_guard::Limits::MANIFEST, ManifestPlist::parse)?;
         let info = read(&storage, "Info.plist", &plist_guard::Limits::INFO, InfoPlist::parse);
         let info = optional(info, &mut notices);
         let status =
