@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bkp_core::{Domain, Fault as _, RelPath, Source};
-use bkp_crypto::{ClassKeys, DEFAULT_KDF_LIMIT, KdfProgress, Keybag, KeybagError, Passphrase, WrappedFileKey};
+use bkp_crypto::{
+    ClassKeys, DEFAULT_KDF_LIMIT, KdfProgress, Keybag, KeybagError, Passphrase, WrappedFileKey,
+};
 
 use crate::storage::Layout;
 use crate::{

@@ -236,8 +236,7 @@ impl BundleError {
 
     /// Returns true if this is about the row with these names.
     pub(crate) fn is_at(&self, domain: &Domain, path: &RelPath) -> bool {
-        self.place()
-            .is_some_and(|at| at.domain == domain.as_bytes() && at.path == path.as_bytes())
+        self.place().is_some_and(|at| at.domain == domain.as_bytes() && at.path == path.as_bytes())
     }
 }
 

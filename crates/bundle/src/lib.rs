@@ -19,6 +19,8 @@ mod bplist;
 mod catalog;
 mod error;
 mod info_plist;
+#[cfg(test)]
+mod made;
 mod manifest_db;
 mod manifest_mbdb;
 mod manifest_plist;

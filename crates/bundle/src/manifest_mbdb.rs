@@ -21,10 +21,8 @@ const LIMIT: u64 = 1 << 30;
 
 impl ManifestMbdb {
     pub(crate) fn open(storage: &Storage) -> Result<Self, BundleError> {
-        let bytes: Arc<[u8]> = storage
-            .read(NAME, LIMIT)
-            .map_err(|source| BundleError::file(NAME, source))?
-            .into();
+        let bytes: Arc<[u8]> =
+            storage.read(NAME, LIMIT).map_err(|source| BundleError::file(NAME, source))?.into();
         Mbdb::parse(&bytes).map_err(CatalogError::Mbdb)?;
         Ok(Self { bytes })
     }

@@ -121,6 +121,7 @@ struct BundlePayload {
     ended: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "boxed with the payload it is part of")]
 enum Bytes {
     Stored(Counted<Stored>),
     Decrypted(CbcReader<Counted<Stored>>),

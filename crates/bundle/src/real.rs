@@ -123,9 +123,8 @@ fn ios_13_unencrypted() {
     assert_eq!(contents.notices, BTreeMap::from([("size-mismatch", 16)]));
 
     let keybag = backup.bundle().keybag().unwrap().unwrap();
-    let keys = keybag
-        .unlock(&Passphrase::empty(), 20_000, &mut |_| ControlFlow::Continue(()))
-        .unwrap();
+    let keys =
+        keybag.unlock(&Passphrase::empty(), 20_000, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!((keybag.classes().len(), keys.damaged().len()), (11, 0));
 }
 
@@ -168,7 +167,9 @@ fn unhex(text: &Value) -> Vec<u8> {
 fn ios_9_is_listed_while_locked() {
     let Some(data) = data() else { return };
     let storage = Storage::directory(&data.join("bundles/ios9.3-encrypted-mbdb")).unwrap();
-    let Opened::Locked(backup) = Opened::open(storage, Limits::default()).unwrap() else { panic!() };
+    let Opened::Locked(backup) = Opened::open(storage, Limits::default()).unwrap() else {
+        panic!()
+    };
     assert_eq!(backup.catalog().unwrap().records().filter(Result::is_ok).count(), 757);
     let wrong = Passphrase::new(SecretString::from("20201226"));
     let error = backup.unlock(&wrong, &mut |_| ControlFlow::Continue(())).unwrap_err();

@@ -91,7 +91,8 @@ impl<'db> RowReader<'db> {
             Ok(file) => {
                 let key = file.encryption_key.map(wrapped_key).transpose()?;
                 // A key that cannot be read must not pass for a file that has none.
-                if key.is_none() && (file.bad.contains(Field::EncryptionKey) || file.unreadable > 0) {
+                if key.is_none() && (file.bad.contains(Field::EncryptionKey) || file.unreadable > 0)
+                {
                     return Err(RowFault::KeyUnreadable);
                 }
                 describe(&mut entry, &file);
