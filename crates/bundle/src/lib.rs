@@ -5,6 +5,7 @@
 mod bplist;
 mod info_plist;
 mod manifest_plist;
+mod mbdb;
 mod mbfile;
 pub mod plist_guard;
 mod status_plist;
@@ -13,6 +14,7 @@ mod testing;
 
 pub use info_plist::{InfoApplication, InfoPlist};
 pub use manifest_plist::{Application, Lockdown, ManifestPlist};
+pub use mbdb::{Mbdb, MbdbError, MbdbRecord, MbdbRecords, MbdbXattrs};
 pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use status_plist::StatusPlist;
