@@ -63,6 +63,8 @@ pub struct Mbdb<'a> {
 pub struct MbdbRecord<'a> {
     /// The byte of the file where the record begins, for [`Mbdb::record_at`].
     pub offset: usize,
+    /// The record as it is stored.
+    pub raw: &'a [u8],
     /// The domain, which is not empty.
     pub domain: &'a [u8],
     /// The path in the domain; empty for the root.
@@ -203,7 +205,10 @@ fn read_record(
     let record = cursor.record(offset);
     let end = bytes.len().saturating_sub(cursor.rest.len());
     let what = match record {
-        Ok(record) if offset >= HEADER => return Ok((record, end)),
+        Ok(record) if offset >= HEADER => {
+            let raw = bytes.get(offset..end).unwrap_or_default();
+            return Ok((MbdbRecord { raw, ..record }, end));
+        }
         Ok(_) => "is inside the header",
         Err(what) => what,
     };
@@ -243,6 +248,7 @@ impl<'a> Cursor<'a> {
     fn record(&mut self, offset: usize) -> Result<MbdbRecord<'a>, &'static str> {
         Ok(MbdbRecord {
             offset,
+            raw: &[],
             // Zeroed space reads as records without end that have no name.
             domain: match self.string()? {
                 None | Some([]) => return Err("has no domain"),
