@@ -89,15 +89,17 @@ fn key_derivation() {
         ],
     );
     assert_eq!(ours, <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(theirs)));
-    println!("kdf   10 M rounds, best of 5   ours {own:.3} s   pbkdf2 crate {peer:.3} s   ratio {:.3}", own / peer);
+    println!(
+        "kdf   10 M rounds, best of 5   ours {own:.3} s   pbkdf2 crate {peer:.3} s   ratio {:.3}",
+        own / peer
+    );
 }
 
 /// One large payload in memory, and many small ones.
 fn payloads() {
     let key = [9; 32];
     let file_key = FileKey::init(|k| k.copy_from_slice(&key));
-    let new_cipher =
-        || cbc::Decryptor::<aes::Aes256Dec>::new((&key).into(), &Array::default());
+    let new_cipher = || cbc::Decryptor::<aes::Aes256Dec>::new((&key).into(), &Array::default());
     for (name, len, count) in
         [("1 file of 256 MiB", 256 * MIB, 1), ("20,000 files of 8 KiB", 8192, 20_000)]
     {
@@ -142,7 +144,10 @@ fn payloads() {
         let rate = |seconds: f64| (len * count) as f64 / seconds / 1e9;
         println!(
             "cbc   {name:<22}  CbcReader {:.2} GB/s   bare cbc crate {:.2} GB/s   copy alone {:.2} GB/s   ratio {:.3}",
-            rate(reader), rate(bare), rate(floor), reader / bare
+            rate(reader),
+            rate(bare),
+            rate(floor),
+            reader / bare
         );
     }
     let mut whole: Vec<u8> = vec![1; 192 * MIB];
@@ -159,7 +164,9 @@ fn payloads() {
     );
     println!(
         "cbc   192 MiB in place        decrypt_in_place {:.2} GB/s   bare cbc crate {:.2} GB/s   ratio {:.3}",
-        192.0 * 1.048_576e-3 / ours, 192.0 * 1.048_576e-3 / theirs, ours / theirs
+        192.0 * 1.048_576e-3 / ours,
+        192.0 * 1.048_576e-3 / theirs,
+        ours / theirs
     );
 }
 
@@ -216,6 +223,8 @@ fn file_keys() {
     let each = |seconds: f64| seconds / COUNT as f64 * 1e9;
     println!(
         "wrap  200,000 file keys   ClassKeys {:.0} ns each   aes-kw with a new schedule {:.0} ns each   ratio {:.3}",
-        each(kept), each(again), kept / again
+        each(kept),
+        each(again),
+        kept / again
     );
 }

@@ -1,7 +1,7 @@
 //! An MBFile blob of any bytes, with its extended attributes.
 #![no_main]
 
-use bkp_bundle::mbfile::{MbFile, parse_xattrs};
+use bkp_bundle::{MbFile, parse_xattrs};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

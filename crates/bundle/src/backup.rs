@@ -3,13 +3,15 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bkp_core::{Domain, RelPath, Source};
-use bkp_crypto::{ClassKeys, DEFAULT_KDF_LIMIT, KdfProgress, Keybag, Passphrase, WrappedFileKey};
+use bkp_core::{Domain, Fault as _, RelPath, Source};
+use bkp_crypto::{
+    ClassKeys, DEFAULT_KDF_LIMIT, KdfProgress, Keybag, KeybagError, Passphrase, WrappedFileKey,
+};
 
 use crate::storage::Layout;
 use crate::{
     BundleError, BundlePayloads, BundleRecord, Catalog, InfoPlist, ManifestDb, ManifestMbdb,
-    ManifestPlist, Notice, StatusPlist, Storage, info_plist, manifest_plist, status_plist,
+    ManifestPlist, Notice, PlistError, StatusPlist, Storage, plist_guard,
 };
 
 /// What a file may demand, at most.
@@ -35,7 +37,7 @@ pub struct Bundle {
     manifest: ManifestPlist,
     info: Option<InfoPlist>,
     status: Option<StatusPlist>,
-    keybag: Option<Result<Keybag, BundleError>>,
+    keybag: Option<Result<Keybag, KeybagError>>,
     catalog: CatalogFile,
     encrypted: bool,
     notices: Vec<Notice>,
@@ -98,18 +100,15 @@ impl Bundle {
             return Err(BundleError::Unsupported { what: "the layout of iOS 3 and earlier" });
         }
         let mut notices = Vec::new();
-        let manifest = read(&storage, manifest_plist::NAME, manifest_plist::LIMIT)
-            .and_then(|bytes| plist(manifest_plist::NAME, ManifestPlist::parse(&bytes)))?;
-        let info = optional(&mut notices, || {
-            let bytes = read(&storage, info_plist::NAME, info_plist::LIMIT)?;
-            plist(info_plist::NAME, InfoPlist::parse(&bytes))
-        });
-        let status = optional(&mut notices, || {
-            let bytes = read(&storage, status_plist::NAME, status_plist::LIMIT)?;
-            plist(status_plist::NAME, StatusPlist::parse(&bytes))
-        });
+        let manifest =
+            read(&storage, "Manifest.plist", &plist_guard::Limits::MANIFEST, ManifestPlist::parse)?;
+        let info = read(&storage, "Info.plist", &plist_guard::Limits::INFO, InfoPlist::parse);
+        let info = optional(info, &mut notices);
+        let status =
+            read(&storage, "Status.plist", &plist_guard::Limits::STATUS, StatusPlist::parse);
+        let status = optional(status, &mut notices);
         let catalog = match (has(DB), has(MBDB)) {
-            (true, true) if manifest.major_version().is_some_and(|major| major < 10) => {
+            (true, true) if major_version(&manifest).is_some_and(|major| major < 10) => {
                 CatalogFile::Mbdb
             }
             (true, _) => CatalogFile::Db,
@@ -118,7 +117,7 @@ impl Bundle {
                 return Err(BundleError::Missing { name: "Manifest.db or Manifest.mbdb" });
             }
         };
-        if manifest.major_version().is_some_and(|major| major > 10) {
+        if major_version(&manifest).is_some_and(|major| major > 10) {
             notices.push(Notice::new(
                 "newer-format",
                 "Manifest.plist is of a newer version than 10; it is read as if it were of that",
@@ -130,12 +129,16 @@ impl Bundle {
                 "there is a folder Snapshot, so the last backup did not end; it is not read",
             ));
         }
-        notices.extend(manifest.warnings.iter().map(|w| Notice::new("plist-oddity", w.to_string())));
+        for (name, warnings) in [
+            ("Manifest.plist", manifest.warnings.as_slice()),
+            ("Info.plist", info.as_ref().map(|i| i.warnings.as_slice()).unwrap_or_default()),
+            ("Status.plist", status.as_ref().map(|s| s.warnings.as_slice()).unwrap_or_default()),
+        ] {
+            let notice = |w| Notice::new("plist-oddity", format!("{name}: {w}"));
+            notices.extend(warnings.iter().map(notice));
+        }
         let encrypted = is_encrypted(&storage, &manifest, catalog, &mut notices);
-        let keybag = manifest
-            .keybag
-            .as_deref()
-            .map(|bytes| Keybag::parse(bytes).map_err(BundleError::Keybag));
+        let keybag = manifest.keybag.as_deref().map(Keybag::parse);
         Ok(Self { storage, limits, manifest, info, status, keybag, catalog, encrypted, notices })
     }
 
@@ -184,7 +187,7 @@ impl Bundle {
 
     /// Returns the keybag, or why it cannot be read; nothing when there is none.
     #[must_use]
-    pub fn keybag(&self) -> Option<Result<&Keybag, &BundleError>> {
+    pub fn keybag(&self) -> Option<Result<&Keybag, &KeybagError>> {
         self.keybag.as_ref().map(Result::as_ref)
     }
 
@@ -206,15 +209,10 @@ impl Bundle {
         self.limits
     }
 
-    /// A keybag that cannot be parsed is parsed again for an error that can be owned.
     fn usable_keybag(&self) -> Result<&Keybag, BundleError> {
         match &self.keybag {
             Some(Ok(keybag)) => Ok(keybag),
-            Some(Err(_)) => {
-                let bytes = self.manifest.keybag.as_deref().unwrap_or_default();
-                Err(Keybag::parse(bytes).map_err(BundleError::Keybag).err())
-                    .map_err(|error| error.unwrap_or(BundleError::NoKeybag))
-            }
+            Some(Err(error)) => Err(BundleError::Keybag(error.clone())),
             None => Err(BundleError::NoKeybag),
         }
     }
@@ -235,24 +233,25 @@ impl Bundle {
     }
 }
 
-fn read(storage: &Storage, name: &'static str, limit: u64) -> Result<Vec<u8>, BundleError> {
-    storage.read(name, limit).map_err(|source| BundleError::file(name, source))
+/// Returns the number before the first dot of `Version`.
+fn major_version(manifest: &ManifestPlist) -> Option<u32> {
+    manifest.version.as_deref()?.split('.').next()?.trim().parse().ok()
 }
 
-fn plist<T>(
+fn read<T>(
+    storage: &Storage,
     name: &'static str,
-    parsed: Result<T, crate::PlistError>,
+    limits: &plist_guard::Limits,
+    parse: impl FnOnce(&[u8]) -> Result<T, PlistError>,
 ) -> Result<T, BundleError> {
-    parsed.map_err(|source| BundleError::Plist { name, source })
+    let limit = u64::try_from(limits.bytes).unwrap_or(u64::MAX);
+    let bytes = storage.read(name, limit).map_err(|source| BundleError::file(name, source))?;
+    parse(&bytes).map_err(|source| BundleError::Plist { name, source })
 }
 
 /// Only `Manifest.plist` is needed to read a backup; of the others a failure is told.
-fn optional<T>(
-    notices: &mut Vec<Notice>,
-    read: impl FnOnce() -> Result<T, BundleError>,
-) -> Option<T> {
-    use bkp_core::Fault as _;
-    match read() {
+fn optional<T>(plist: Result<T, BundleError>, notices: &mut Vec<Notice>) -> Option<T> {
+    match plist {
         Ok(plist) => Some(plist),
         Err(BundleError::Missing { name }) => {
             notices.push(Notice::new("missing-plist", format!("there is no {name}")));

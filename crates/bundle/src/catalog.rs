@@ -3,7 +3,7 @@
 use bkp_core::{Domain, RelPath};
 
 use crate::manifest_db::DbRecords;
-use crate::manifest_mbdb::MbdbRecords;
+use crate::manifest_mbdb::MbdbRows;
 use crate::{BundleError, BundleRecord, ManifestDb, ManifestMbdb, Notice};
 
 /// What a bundle says it holds.
@@ -67,7 +67,7 @@ pub struct Records<'c>(AnyRecords<'c>);
 #[derive(Debug)]
 enum AnyRecords<'c> {
     Db(DbRecords<'c>),
-    Mbdb(MbdbRecords<'c>),
+    Mbdb(MbdbRows<'c>),
 }
 
 impl Iterator for Records<'_> {

@@ -3,7 +3,7 @@
 use std::io;
 
 use bkp_core::{Domain, Fault, FileId, Place, RelPath, Severity};
-use bkp_crypto::{FileKeyError, KeybagError, UnlockError};
+use bkp_crypto::{FileKeyError, KeybagError, LegacyError, UnlockError};
 
 use crate::mbdb::MbdbError;
 use crate::plist_guard::PlistError;
@@ -60,6 +60,9 @@ pub enum BundleError {
     /// `ManifestKey` did not unwrap.
     #[error("cannot unwrap the key of Manifest.db")]
     ManifestKey(#[source] FileKeyError),
+    /// The encrypted `file` cells of iOS 10.0 do not open.
+    #[error("cannot open the encrypted cells of Manifest.db")]
+    Cells(#[source] LegacyError),
     /// The catalog could not be read.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -233,8 +236,7 @@ impl BundleError {
 
     /// Returns true if this is about the row with these names.
     pub(crate) fn is_at(&self, domain: &Domain, path: &RelPath) -> bool {
-        self.place()
-            .is_some_and(|at| at.domain == domain.as_bytes() && at.path == path.as_bytes())
+        self.place().is_some_and(|at| at.domain == domain.as_bytes() && at.path == path.as_bytes())
     }
 }
 
@@ -248,11 +250,15 @@ impl Fault for BundleError {
             },
             Self::Missing { .. } => "not-a-backup",
             Self::Unsupported { .. } => "unsupported-format",
-            Self::Plist { source, .. } => source.code(),
+            Self::Plist { source: PlistError::LimitExceeded { .. }, .. } => "limit-exceeded",
+            Self::Plist { source: PlistError::Unsupported { .. }, .. } => "unsupported-format",
+            Self::Plist { .. } => "plist-damaged",
             Self::NoKeybag | Self::ManifestKeyLength { .. } | Self::ManifestKey(_) => {
                 "key-material-damaged"
             }
-            Self::Keybag(KeybagError::ExcessiveWork { .. }) => "kdf-limit",
+            Self::Keybag(KeybagError::TooLarge { .. } | KeybagError::TooManyItems { .. }) => {
+                "limit-exceeded"
+            }
             Self::Keybag(_) => "key-material-damaged",
             Self::Unlock(error) => match error {
                 UnlockError::WrongPassphrase { .. } => "wrong-password",
@@ -260,6 +266,8 @@ impl Fault for BundleError {
                 UnlockError::ExcessiveWork { .. } => "kdf-limit",
                 _ => "key-material-damaged",
             },
+            Self::Cells(LegacyError::WrongPassphrase) => "wrong-password",
+            Self::Cells(_) => "key-material-damaged",
             Self::Catalog(error) => error.code(),
             Self::Row(error) => error.code(),
             Self::Payload(error) => error.code(),

@@ -15,30 +15,39 @@
 #![forbid(unsafe_code)]
 
 mod backup;
+mod bplist;
 mod catalog;
 mod error;
 mod info_plist;
+#[cfg(test)]
+mod made;
 mod manifest_db;
 mod manifest_mbdb;
 mod manifest_plist;
-pub mod mbdb;
-pub mod mbfile;
+mod mbdb;
+mod mbfile;
 mod payload;
 pub mod plist_guard;
+#[cfg(test)]
+mod real;
 mod record;
 mod sqlite_image;
 mod status_plist;
 mod storage;
+#[cfg(test)]
+mod testing;
 
 pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
-pub use info_plist::InfoPlist;
+pub use info_plist::{InfoApplication, InfoPlist};
 pub use manifest_db::{DbRecords, ManifestDb};
-pub use manifest_mbdb::{ManifestMbdb, MbdbRecords};
-pub use manifest_plist::ManifestPlist;
+pub use manifest_mbdb::{ManifestMbdb, MbdbRows};
+pub use manifest_plist::{Application, Lockdown, ManifestPlist};
+pub use mbdb::{Mbdb, MbdbError, MbdbRecord, MbdbRecords, MbdbXattrs};
+pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
 pub use payload::BundlePayloads;
-pub use plist_guard::PlistError;
+pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use status_plist::StatusPlist;
 pub use storage::{Layout, Storage};

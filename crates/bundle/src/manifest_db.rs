@@ -82,7 +82,8 @@ impl ManifestDb {
         let salt = self.property("salt")?;
         let hash = self.property("passwordHash")?;
         if let (Some(salt), Some(hash)) = (salt, hash) {
-            self.cells = Some(LegacyCells::new(passphrase, &salt, &hash)?);
+            self.cells =
+                Some(LegacyCells::new(passphrase, &salt, &hash).map_err(BundleError::Cells)?);
         }
         Ok(())
     }
@@ -178,9 +179,9 @@ impl ManifestDb {
     ) -> Option<i64> {
         let mut last = None;
         let mut read = || -> rusqlite::Result<bool> {
-            let mut statement = self
-                .db
-                .prepare(&format!("{COLUMNS} NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2"))?;
+            let mut statement = self.db.prepare(&format!(
+                "{COLUMNS} NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2"
+            ))?;
             let mut found = statement.query((from, PAGE))?;
             let mut count = 0;
             while let Some(row) = found.next()? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bkp_core::{Domain, Entry, FileId, Metadata, ProtectionClass, RelPath};
 
 use crate::manifest_db::row::{kind, wrapped_key};
-use crate::mbdb::{MbdbReader, MbdbRecord};
+use crate::mbdb::{Mbdb, MbdbRecord, MbdbRecords};
 use crate::record::{RowError, RowFault};
 use crate::{BundleError, BundleRecord, CatalogError, Storage};
 
@@ -21,19 +21,17 @@ const LIMIT: u64 = 1 << 30;
 
 impl ManifestMbdb {
     pub(crate) fn open(storage: &Storage) -> Result<Self, BundleError> {
-        let bytes: Arc<[u8]> = storage
-            .read(NAME, LIMIT)
-            .map_err(|source| BundleError::file(NAME, source))?
-            .into();
-        MbdbReader::new(&bytes).map_err(CatalogError::Mbdb)?;
+        let bytes: Arc<[u8]> =
+            storage.read(NAME, LIMIT).map_err(|source| BundleError::file(NAME, source))?.into();
+        Mbdb::parse(&bytes).map_err(CatalogError::Mbdb)?;
         Ok(Self { bytes })
     }
 
     /// Lists the records in the order of the file. A damaged record is the last item: nothing
     /// says where the next one starts.
     #[must_use]
-    pub fn records(&self) -> MbdbRecords<'_> {
-        MbdbRecords { reader: MbdbReader::new(&self.bytes).ok(), row: 0 }
+    pub fn records(&self) -> MbdbRows<'_> {
+        MbdbRows { records: Mbdb::parse(&self.bytes).ok().map(|mbdb| mbdb.records()), row: 0 }
     }
 
     /// Finds an entry by its names.
@@ -59,27 +57,27 @@ impl ManifestMbdb {
 
 /// The records of a [`ManifestMbdb`].
 #[derive(Debug)]
-pub struct MbdbRecords<'c> {
-    reader: Option<MbdbReader<'c>>,
+pub struct MbdbRows<'c> {
+    records: Option<MbdbRecords<'c>>,
     row: i64,
 }
 
-impl Iterator for MbdbRecords<'_> {
+impl Iterator for MbdbRows<'_> {
     type Item = Result<BundleRecord, BundleError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.reader.as_mut()?.next()? {
+        match self.records.as_mut()?.next()? {
             Ok(found) => {
                 let row = self.row;
                 self.row = row.saturating_add(1);
                 Some(record(&found).map_err(|fault| {
-                    let spelled = |name: Option<&[u8]>| name.unwrap_or_default().into();
-                    let (domain, path) = (spelled(found.domain), spelled(found.path));
+                    let domain = found.domain.into();
+                    let path = found.path.unwrap_or_default().into();
                     RowError { row, domain, path, fault }.into()
                 }))
             }
             Err(error) => {
-                self.reader = None;
+                self.records = None;
                 Some(Err(CatalogError::Mbdb(error).into()))
             }
         }
@@ -87,12 +85,7 @@ impl Iterator for MbdbRecords<'_> {
 }
 
 fn record(found: &MbdbRecord<'_>) -> Result<BundleRecord, RowFault> {
-    let name = found.domain.ok_or(RowFault::Column {
-        column: "domain",
-        found: "null",
-        expected: "a string",
-    })?;
-    let domain = Domain::new(name).map_err(RowFault::Name)?;
+    let domain = Domain::new(found.domain).map_err(RowFault::Name)?;
     let path = RelPath::new(found.path.unwrap_or_default()).map_err(RowFault::Name)?;
     // The blob is named by the hash: this catalog states no id.
     let id = FileId::of(&domain, &path);
@@ -101,11 +94,11 @@ fn record(found: &MbdbRecord<'_>) -> Result<BundleRecord, RowFault> {
     entry.metadata = Metadata {
         size_hint: found.size,
         mode,
-        uid: found.uid.cast_signed(),
-        gid: found.gid.cast_signed(),
-        modified: found.mtime.into(),
-        changed: found.ctime.into(),
-        born: found.btime.into(),
+        uid: found.uid,
+        gid: found.gid,
+        modified: found.modified.into(),
+        changed: found.changed.into(),
+        born: found.born.into(),
         inode: found.inode,
         flags: 0,
     };

@@ -121,6 +121,7 @@ struct BundlePayload {
     ended: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "boxed with the payload it is part of")]
 enum Bytes {
     Stored(Counted<Stored>),
     Decrypted(CbcReader<Counted<Stored>>),
@@ -150,7 +151,10 @@ impl Read for BundlePayload {
             self.database = buf.get(..n).is_some_and(|b| b.starts_with(b"SQLite format 3\0"));
         }
         self.given = self.given.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
-        self.ended |= n == 0 && !buf.is_empty();
+        self.ended |= match &self.bytes {
+            Bytes::Stored(bytes) => bytes.read >= self.stored_len,
+            Bytes::Decrypted(bytes) => bytes.ending().is_some(),
+        } || (n == 0 && !buf.is_empty());
         Ok(n)
     }
 }

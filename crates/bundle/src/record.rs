@@ -93,6 +93,9 @@ pub enum RowFault {
     /// A symbolic link whose target is not told or cannot be used.
     #[error("a link without a usable target")]
     LinkTarget,
+    /// There may be a wrapped key, in a part of the blob that is damaged.
+    #[error("the MBFile blob is damaged where EncryptionKey may be")]
+    KeyUnreadable,
     /// The wrapped key is not 44 bytes.
     #[error("EncryptionKey has {len} bytes, expected 44")]
     Key {
@@ -108,7 +111,7 @@ impl RowFault {
             Self::Column { .. } | Self::Kind { .. } | Self::LinkTarget => "bad-row",
             Self::Unfinished { .. } => "unfinished-row",
             Self::Metadata { .. } => "bad-metadata",
-            Self::Key { .. } => "key-unwrap-failed",
+            Self::Key { .. } | Self::KeyUnreadable => "key-unwrap-failed",
         }
     }
 }

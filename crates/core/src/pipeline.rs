@@ -88,6 +88,10 @@ pub enum RunError<S: Fault, K: Fault> {
     },
 }
 
+/// What [`run`] returns for a source and a sink.
+pub type RunResult<S, K> =
+    Result<Report<<K as Sink>::Summary>, RunError<<S as Source>::Error, <K as Sink>::Error>>;
+
 /// Moves every chosen entry from `source` to `sink`.
 ///
 /// Entries are committed in catalog order whatever the number of threads, so the same input
@@ -105,7 +109,7 @@ pub fn run<S, K>(
     mut sink: K,
     options: &RunOptions,
     monitor: &dyn Monitor,
-) -> Result<Report<K::Summary>, RunError<S::Error, K::Error>>
+) -> RunResult<S, K>
 where
     S: Source,
     K: Sink,

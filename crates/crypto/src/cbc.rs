@@ -92,6 +92,11 @@ impl<R> CbcReader<R> {
     }
 
     /// Returns the inner reader.
+    pub fn get_ref(&self) -> &R {
+        &self.stream.inner
+    }
+
+    /// Returns the inner reader, and drops what was read of it and not given out.
     pub fn into_inner(self) -> R {
         self.stream.inner
     }

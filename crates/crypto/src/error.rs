@@ -44,6 +44,18 @@ pub enum KeybagError {
         /// The limit in force.
         limit: usize,
     },
+    /// Limit: a salt is longer than any device writes.
+    #[error("salt {tag} at byte {offset} has {len} bytes, the limit is {limit}")]
+    LongSalt {
+        /// The item's tag, `SALT` or `DPSL`.
+        tag: Tag,
+        /// Where the item starts.
+        offset: usize,
+        /// The length it has.
+        len: usize,
+        /// The limit in force.
+        limit: usize,
+    },
     /// File: the keybag ends inside the eight bytes that start an item.
     #[error("keybag ends {left} bytes into the head of the item at byte {offset}")]
     Truncated {

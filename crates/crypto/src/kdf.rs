@@ -148,8 +148,7 @@ trait Compress<const W: usize> {
 struct Sha1;
 
 impl Compress<5> for Sha1 {
-    const START: [u32; 5] =
-        [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
 
     fn compress(state: &mut [u32; 5], blocks: &[[u8; BLOCK]]) {
         compress_sha1(state, blocks);

@@ -27,6 +27,9 @@ pub mod limits {
     pub const KEYBAG: usize = 1 << 20;
     /// Items of a keybag. Devices write 65.
     pub const ITEMS: usize = 4096;
+    /// Bytes of a salt. Devices write 20. It is less than a class record has, so that a salt with
+    /// a damaged length cannot swallow one and pass for a wrong password.
+    pub const SALT: usize = 64;
 }
 
 /// A parsed keybag. It is still locked: everything secret in it is wrapped.

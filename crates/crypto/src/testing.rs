@@ -1,8 +1,10 @@
 //! What the tests of this crate share: hexadecimal, published vectors, random bytes.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use aes::cipher::{Array, BlockModeEncrypt as _, KeyIvInit as _};
 use serde_json::Value;
 
 /// Spells bytes in lower case.
@@ -75,4 +77,34 @@ impl Random {
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.next().to_be_bytes()[0]).collect()
     }
+}
+
+/// Writes tag-length-value items as a keybag has them.
+pub(crate) fn items<'a>(items: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (tag, value) in items {
+        assert_eq!(tag.len(), 4);
+        bytes.extend_from_slice(tag.as_bytes());
+        bytes.extend_from_slice(&u32::try_from(value.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(value);
+    }
+    bytes
+}
+
+/// Does nothing with progress.
+pub(crate) fn silent(_: crate::KdfProgress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Encrypts as a payload is, padded or, when whole blocks are given, not.
+pub(crate) fn encrypt(key: &[u8; 32], iv: &[u8; 16], plain: &[u8], pad: bool) -> Vec<u8> {
+    let mut bytes = plain.to_vec();
+    if pad {
+        let n = 16 - plain.len() % 16;
+        bytes.resize(plain.len() + n, u8::try_from(n).unwrap());
+    }
+    assert!(bytes.len().is_multiple_of(16));
+    let mut cipher = cbc::Encryptor::<aes::Aes256Enc>::new(key.into(), iv.into());
+    cipher.encrypt_blocks(Array::slice_as_chunks_mut(&mut bytes).0);
+    bytes
 }

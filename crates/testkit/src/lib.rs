@@ -1,1 +1,70 @@
-//! Placeholder of the skeleton; replaced by the crate.
+//! Writes iOS-style backup bundles for tests, with an implementation of its own.
+//!
+//! A writer and a reader that share code agree on their mistakes. So this crate uses no other
+//! `bkp` crate: keybag, key derivation, key wrap, property lists, MBFile blobs, Manifest.db and
+//! Manifest.mbdb are written here a second time, from the format's description alone. It is
+//! clear before it is fast; only the bulk generator counts cycles.
+//!
+//! ```text
+//! BundleSpec ──▶ write(dir) ──▶ Manifest.plist  Info.plist  Status.plist
+//!  seed                         Manifest.db (or .mbdb)
+//!  encryption                   3d/3d0d7e5f…     one blob for each regular file
+//!  entries: EntrySpec           │
+//!  every oddity is a field      └▶ Truth: what a correct reader must find
+//!
+//! BulkSpec   ──▶ write(dir) ──▶ the same layout, gigabytes of it, payloads never held
+//! cases      ──▶ named bundles: plain, encrypted, odd, hostile, damaged, bombs, sidecars
+//! fixtures   ──▶ the few that are committed
+//! ```
+//!
+//! Everything follows from the seed: the same spec gives the same bytes. Passwords and keys are
+//! invented and protect nothing, which is why they are plain fields here.
+//!
+//! ```
+//! use bkp_testkit::{BundleSpec, EntrySpec, Encryption};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let dir = tempfile::tempdir()?;
+//! let mut spec = BundleSpec::new(7);
+//! spec.encryption = Some(Encryption::new("secret"));
+//! spec.entries.push(EntrySpec::file("HomeDomain", "Library/notes.txt", "hello"));
+//! let truth = spec.write(dir.path())?;
+//! assert_eq!(truth.counts.files, 1);
+//! assert_eq!(truth.counts.directories, 2); // the domain's root and Library
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod bundle;
+mod cipher;
+mod device;
+mod entry;
+mod file_id;
+mod keybag;
+mod manifest_db;
+mod mbdb;
+mod mbfile;
+mod plist_writer;
+mod seed;
+mod spec;
+mod truth;
+
+pub mod cases;
+pub mod fixtures;
+
+pub use cipher::{cbc_encrypt, wrap_key};
+pub use device::DeviceFacts;
+pub use entry::{Cell, Content, DigestRule, EntrySpec, FileKeyRule, Node, RowOverrides, Stored};
+pub use file_id::{file_id, hex};
+pub use keybag::{ClassRecord, Keybag, KeybagOrder, KeybagShape, passcode_key};
+pub use manifest_db::{IndexSet, Row};
+pub use mbdb::MbdbRecord;
+pub use mbfile::{DigestForm, MbFile};
+pub use plist_writer::{PlistValue, binary_plist, xml_plist};
+pub use seed::Seed;
+pub use spec::{
+    BundleSpec, CellEncryption, Encryption, ManifestKind, PlistEdit, PlistForm, Sidecar,
+};
+pub use truth::{Counts, Truth, TruthEntry};

@@ -35,7 +35,7 @@ pub struct Inspection {
     /// Bundle ids of the apps whose containers the backup names.
     pub apps: Vec<String>,
     /// Facts of management. Always nothing: this version does not look for them.
-    pub management: Option<std::convert::Infallible>,
+    pub management: (),
     /// What was odd, damaged or could not be read.
     pub warnings: Vec<Warning>,
 }
@@ -143,7 +143,7 @@ pub fn inspect(bundle: &Bundle, opened: Result<&Opened, &BundleError>) -> Inspec
         catalog,
         keybag,
         apps: apps(bundle),
-        management: None,
+        management: (),
         warnings,
     }
 }

@@ -98,9 +98,9 @@ fn with_side_files(
         storage.read(name, SIDE_FILE_LIMIT).map_err(|source| BundleError::file(name, source))
     };
     let mut image = Vec::new();
-    image.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX)).map_err(|_| {
-        CatalogError::TooLarge { bytes: len }
-    })?;
+    image
+        .try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX))
+        .map_err(|_| CatalogError::TooLarge { bytes: len })?;
     image.extend_from_slice(start);
     rest.read_to_end(&mut image).map_err(|source| BundleError::file(NAME, source))?;
     if journal > 0 {

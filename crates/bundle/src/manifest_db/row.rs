@@ -8,7 +8,7 @@ use bkp_crypto::{LegacyCells, WrappedFileKey};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use crate::mbfile::MbFile;
+use crate::mbfile::{Field, MbFile};
 use crate::record::{RowError, RowFault};
 use crate::{BundleError, BundleRecord};
 
@@ -71,23 +71,31 @@ impl<'db> RowReader<'db> {
         let blob = match (columns.file, self.cells) {
             (ValueRef::Blob(cell), Some(cells)) => {
                 decrypted = cells.decrypt(cell);
-                Some(decrypted.as_slice())
+                match &decrypted {
+                    Ok(blob) => Some(blob.as_slice()),
+                    Err(_) => Some(cell), // the parser says what is wrong with it
+                }
             }
             (ValueRef::Blob(blob), None) => Some(blob),
             _ => None,
         };
         let parsed = match blob {
-            Some(blob) => MbFile::parse(blob).map_err(|error| error.to_string()),
+            Some(blob) => MbFile::parse(blob).map_err(|error| format!("is unusable: {error}")),
             None => Err(format!("is {}", type_name(columns.file))),
         };
-        let mode = parsed.as_ref().map_or(0, |file| mode(file));
+        let mode = parsed.as_ref().ok().and_then(|file| file.mode).unwrap_or_default();
         let target = parsed.as_ref().ok().and_then(|file| file.target.as_deref());
         let kind = kind(flags, mode, target)?;
         let mut entry = Entry::new(id, domain, path, kind);
         match parsed {
             Ok(file) => {
                 let key = file.encryption_key.map(wrapped_key).transpose()?;
-                describe(&mut entry, &file, mode);
+                // A key that cannot be read must not pass for a file that has none.
+                if key.is_none() && (file.bad.contains(Field::EncryptionKey) || file.unreadable > 0)
+                {
+                    return Err(RowFault::KeyUnreadable);
+                }
+                describe(&mut entry, &file);
                 entry.raw = blob.map(Arc::from);
                 Ok(BundleRecord { entry, key, fault: None })
             }
@@ -142,30 +150,19 @@ pub(crate) fn kind(
     }
 }
 
-fn mode(file: &MbFile<'_>) -> u32 {
-    file.mode.and_then(|mode| u32::try_from(mode).ok()).unwrap_or_default()
-}
-
-fn describe(entry: &mut Entry, file: &MbFile<'_>, mode: u32) {
-    // Owners of shared containers are -2; some writers store that as an unsigned 32-bit integer.
-    let owner = |id: Option<i64>| {
-        let id = id.unwrap_or_default();
-        i32::try_from(id).or_else(|_| u32::try_from(id).map(u32::cast_signed)).unwrap_or(-1)
-    };
-    let unsigned = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+fn describe(entry: &mut Entry, file: &MbFile<'_>) {
     entry.metadata = Metadata {
-        size_hint: unsigned(file.size),
-        mode,
-        uid: owner(file.user_id),
-        gid: owner(file.group_id),
-        modified: file.last_modified.unwrap_or_default(),
-        changed: file.last_status_change.unwrap_or_default(),
-        born: file.birth.unwrap_or_default(),
-        inode: file.inode_number.map(i64::cast_unsigned).unwrap_or_default(),
-        flags: file.flags.and_then(|flags| u32::try_from(flags).ok()).unwrap_or_default(),
+        size_hint: file.size.unwrap_or_default(),
+        mode: file.mode.unwrap_or_default(),
+        uid: file.uid.unwrap_or_default(),
+        gid: file.gid.unwrap_or_default(),
+        modified: file.modified.unwrap_or_default(),
+        changed: file.changed.unwrap_or_default(),
+        born: file.born.unwrap_or_default(),
+        inode: file.inode.unwrap_or_default(),
+        flags: file.flags.unwrap_or_default(),
     };
-    entry.protection =
-        file.protection_class.and_then(|class| u32::try_from(class).ok()).map(ProtectionClass);
+    entry.protection = file.protection_class.map(ProtectionClass);
     entry.digest = file.digest.and_then(|digest| digest.try_into().ok());
 }
 

@@ -40,10 +40,13 @@ pub(super) struct Bench<'r, P, G> {
     pub(super) stop: &'r AtomicBool,
 }
 
+/// The way back to the calling thread.
+type Outbox<T, S, K> = Sender<Vec<Done<T, S, K>>>;
+
 pub(super) struct Worker<'r, R, P: Payloads<R>, G: Stager> {
     bench: &'r Bench<'r, P, G>,
     queue: Receiver<Batch<R>>,
-    outbox: Sender<Vec<Done<G::Staged, P::Error, G::Error>>>,
+    outbox: Outbox<G::Staged, P::Error, G::Error>,
     local: Batch<R>,
     results: Vec<Done<G::Staged, P::Error, G::Error>>,
 }
@@ -52,7 +55,7 @@ impl<'r, R: AsRef<Entry>, P: Payloads<R>, G: Stager> Worker<'r, R, P, G> {
     pub(super) fn new(
         bench: &'r Bench<'r, P, G>,
         queue: Receiver<Batch<R>>,
-        outbox: Sender<Vec<Done<G::Staged, P::Error, G::Error>>>,
+        outbox: Outbox<G::Staged, P::Error, G::Error>,
     ) -> Self {
         Self { bench, queue, outbox, local: Batch::new(), results: Vec::new() }
     }

@@ -68,7 +68,10 @@ impl Keybag {
             }
         }
         let classes = finish_records(records)?;
-        let Header { vers, kind, uuid, hmck, wrap, salt, iter, dpwt: _, dpic, dpsl } = header;
+        let Header { vers, kind, uuid, hmck, wrap, salt, iter, dpwt, dpic, dpsl } = header;
+        // Its value means nothing here. Its length does: a longer one could swallow what follows,
+        // which would leave a keybag of one stage that no password opens.
+        int(dpwt)?;
         Ok(Self {
             version: int(vers)?,
             bag_type: int(kind)?,
@@ -249,8 +252,13 @@ fn finish_records(records: Vec<Record<'_>>) -> Result<Vec<ClassRecord>, KeybagEr
 
 /// Makes one pass of PBKDF2 of its salt and its count.
 fn stage(salt: Item<'_>, rounds: Item<'_>) -> Result<Pbkdf2, KeybagError> {
+    let Item { tag, offset, value } = salt;
+    if value.len() > limits::SALT {
+        let (len, limit) = (value.len(), limits::SALT);
+        return Err(KeybagError::LongSalt { tag, offset, len, limit });
+    }
+    let salt = value.to_vec();
     let Item { tag, offset, .. } = rounds;
-    let rounds =
-        NonZeroU32::new(rounds.int()?).ok_or(KeybagError::ZeroRounds { tag, offset })?;
-    Ok(Pbkdf2 { salt: salt.value.to_vec(), rounds })
+    let rounds = NonZeroU32::new(rounds.int()?).ok_or(KeybagError::ZeroRounds { tag, offset })?;
+    Ok(Pbkdf2 { salt, rounds })
 }

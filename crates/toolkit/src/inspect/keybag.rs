@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use bkp_bundle::{Bundle, Opened};
+use bkp_core::ProtectionClass;
 use bkp_crypto::{ClassKeys, Keybag, Passphrase};
 use serde::Serialize;
 
@@ -36,9 +37,9 @@ pub struct ClassFacts {
     /// The class's name in the platform's documentation.
     pub name: Option<&'static str>,
     /// `WRAP`: 2 under the password, 3 under the password and the device.
-    pub wrap: u32,
+    pub wrap: Option<u32>,
     /// `KTYP`: 0 for AES.
-    pub key_type: u32,
+    pub key_type: Option<u32>,
     /// Whether the key opens; nothing while no password was tried. Opening a device-bound class
     /// takes off the password's layer only.
     pub opens: Option<bool>,
@@ -55,7 +56,10 @@ impl KeybagFacts {
             Err(error) => {
                 // An encrypted bundle has failed to open for this very reason.
                 if opened.is_some() {
-                    warnings.push(error.into());
+                    warnings.push(Warning {
+                        code: "key-material-damaged".into(),
+                        message: format!("cannot read the keybag: {error}"),
+                    });
                 }
                 return None;
             }
@@ -80,14 +84,14 @@ impl KeybagFacts {
             name: record.class().name(),
             wrap: record.wrap(),
             key_type: record.key_type(),
-            opens: keys.map(|keys| keys.opens(record.class())),
+            opens: keys.map(|keys| opens(keys, record.class())),
         });
         Some(Self {
             version: keybag.version(),
             bag_type: keybag.bag_type(),
-            uuid: keybag.uuid().map(|uuid| dashed(*uuid)),
-            iterations: keybag.kdf().inner.rounds,
-            double_protection_iterations: keybag.kdf().outer.as_ref().map(|outer| outer.rounds),
+            uuid: Some(dashed(keybag.uuid())),
+            iterations: keybag.kdf().inner.rounds.get(),
+            double_protection_iterations: keybag.kdf().outer.as_ref().map(|o| o.rounds.get()),
             classes: classes.collect(),
         })
     }
@@ -114,6 +118,11 @@ fn empty_password(
             None
         }
     }
+}
+
+/// Whether the password opens a class, to whatever end.
+fn opens(keys: &ClassKeys, class: ProtectionClass) -> bool {
+    keys.class_key(class).is_some() || keys.device_bound_key(class).is_some()
 }
 
 fn dashed(uuid: [u8; 16]) -> String {
