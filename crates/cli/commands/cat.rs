@@ -87,6 +87,14 @@ pub(crate) fn run(args: &CatArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     print(payload, record.as_ref(), damaged_keys, ui)
 }
 
+/// A key that does not open, in a keybag with damaged keys, was not lost by the file.
+fn lost_to_a_key(mut failed: CommandError, damaged_keys: usize) -> CommandError {
+    if failed.code == "key-unwrap-failed" && damaged_keys > 0 {
+        failed.kind = Kind::KeysDamaged;
+    }
+    failed
+}
+
 /// Finds a regular file by its exact name.
 fn find(catalog: &Catalog, domain: &Domain, path: &RelPath) -> Result<BundleRecord, CommandError> {
     let place = Location { domain: domain.as_bytes(), path: path.as_bytes() };
