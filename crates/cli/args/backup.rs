@@ -1,0 +1,13 @@
+use std::path::PathBuf;
+
+/// Which backup, and how much work it may ask for.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct BackupArgs {
+    /// The backup's folder, or the folder above a single backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+
+    /// Most rounds of key derivation that a backup may ask for [default: 50000000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) max_kdf_rounds: Option<u64>,
+}

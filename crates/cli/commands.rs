@@ -1,0 +1,42 @@
+//! The subcommands, one file each.
+
+mod cat;
+mod extract;
+mod inspect;
+mod ls;
+
+use std::process::ExitCode;
+
+use crate::args::Format;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Inspect(inspect::InspectArgs),
+    Ls(ls::LsArgs),
+    Cat(cat::CatArgs),
+    Extract(extract::ExtractArgs),
+}
+
+impl Command {
+    /// Returns how the answer, and with it errors, are to be written.
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Inspect(args) => args.format(),
+            Self::Ls(args) => args.format(),
+            Self::Cat(args) => args.format(),
+            Self::Extract(args) => args.format(),
+        }
+    }
+
+    pub(crate) fn run(&self, ui: &Ui) -> Result<ExitCode, CommandError> {
+        match self {
+            Self::Inspect(args) => inspect::run(args, ui),
+            Self::Ls(args) => ls::run(args, ui),
+            Self::Cat(args) => cat::run(args, ui),
+            Self::Extract(args) => extract::run(args, ui),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Finding, opening and unlocking the backup that a command is about.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bkp_toolkit::bundle::{Backup, Bundle, Limits, Locked, Opened, Storage, Unlocked};
+use bkp_toolkit::core::Fault as _;
+use bkp_toolkit::crypto::{KdfProgress, Passphrase};
+
+use crate::args::{BackupArgs, PasswordArgs};
+use crate::error::{CommandError, Kind};
+use crate::password;
+use crate::problems::Item;
+use crate::progress::Progress;
+use crate::ui::Ui;
+
+/// How often a person may try a password on the terminal.
+const TRIES: usize = 3;
+
+/// A backup that has been found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The folder of the backup itself.
+    pub(crate) path: PathBuf,
+    /// What can be told of it in any case.
+    pub(crate) bundle: Arc<Bundle>,
+}
+
+/// Finds the backup and reads what needs no password.
+pub(crate) fn find(args: &BackupArgs) -> Result<Found, CommandError> {
+    let BackupArgs { backup, max_kdf_rounds } = args;
+    let path = bkp_toolkit::locate(backup)?;
+    let mut limits = Limits::default();
+    if let Some(rounds) = *max_kdf_rounds {
+        limits.kdf_rounds = rounds;
+    }
+    let storage = Storage::directory(&path)
+        .map_err(|error| CommandError::of(Kind::Failed, "cannot-read", &error))?;
+    let bundle = Arc::new(Bundle::open(storage, limits)?);
+    Ok(Found { path, bundle })
+}
+
+/// Finds the backup and opens what needs no password.
+pub(crate) fn open(args: &BackupArgs) -> Result<(PathBuf, Opened), CommandError> {
+    let Found { path, bundle } = find(args)?;
+    let opened = bundle.open_catalog()?;
+    Ok((path, opened))
+}
+
+/// Unlocks the backup if it is locked, asking for the password only then.
+pub(crate) fn unlocked(
+    opened: Opened,
+    args: &PasswordArgs,
+    ui: &Ui,
+    progress: &Progress<'_>,
+) -> Result<Backup<Unlocked>, CommandError> {
+    let locked = match opened {
+        Opened::Unlocked(backup) => return Ok(backup),
+        Opened::Locked(backup) => backup,
+    };
+    let backup = unlock(&locked, args, ui, progress)?;
+    // A class whose key does not open, although others do, takes its files with it. It is said
+    // once, and the exit code remembers.
+    for &class in backup.class_keys().map_or(&[][..], |keys| keys.damaged()) {
+        progress.report(Item::damaged_key(class));
+    }
+    Ok(backup)
+}
+
+fn unlock(
+    locked: &Backup<Locked>,
+    args: &PasswordArgs,
+    ui: &Ui,
+    progress: &Progress<'_>,
+) -> Result<Backup<Unlocked>, CommandError> {
+    // A file gives the same answer every time; a person may mistype.
+    let tries = if password::is_given(args) { 1 } else { TRIES };
+    let mut tried = 0;
+    loop {
+        let passphrase = Passphrase::new(password::read(args, &ui.stop)?);
+        let result = locked.unlock(&passphrase, &mut |KdfProgress { done, total }| {
+            progress.key_derivation(done, total)
+        });
+        tried += 1;
+        match result {
+            Ok(backup) => return Ok(backup),
+            Err(_) if ui.stop.requested() => return Err(ui.stop.error()),
+            Err(error) if error.code() == "wrong-password" && tried < tries => {
+                ui.problem(&Item::notice("wrong-password", "that is not the password; try again"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Where a password may come from.
+//!
+//! In this order: the option given, `BKP_PASSWORD_FILE`, `BKP_PASSWORD`, a question on the
+//! terminal. It is never an argument's value, since every user of the machine can read those.
+//! The password is the first line of its source, without the line's end; every buffer it passes
+//! through is fixed in size and wiped.
+
+mod line;
+mod terminal;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use secrecy::SecretString;
+
+use crate::args::PasswordArgs;
+use crate::display::Text;
+use crate::error::{CommandError, Kind, chain};
+use crate::signals::Stop;
+use line::{LineError, first_line};
+
+/// The variable that names a file to read the password from.
+const ENV_FILE: &str = "BKP_PASSWORD_FILE";
+/// The variable that holds the password itself.
+const ENV_VALUE: &str = "BKP_PASSWORD";
+
+/// One place a password is to be read from.
+#[derive(Debug)]
+enum Origin {
+    Stdin,
+    File(PathBuf),
+    Command(OsString),
+    Descriptor(u32),
+    Variable,
+}
+
+/// Returns true when the user named a source of a password, so that it is wanted even where the
+/// command could do without.
+pub(crate) fn is_given(args: &PasswordArgs) -> bool {
+    origin(args).is_some()
+}
+
+/// Reads the password from the source given, else asks on the terminal.
+pub(crate) fn read(args: &PasswordArgs, stop: &Stop) -> Result<SecretString, CommandError> {
+    match origin(args) {
+        Some(origin) => from_origin(&origin),
+        None => terminal::ask("Backup password: ", stop)?.ok_or_else(none_available),
+    }
+}
+
+fn origin(args: &PasswordArgs) -> Option<Origin> {
+    let PasswordArgs { password_file, password_command, password_fd } = args;
+    let file = |path: &Path| match path.to_str() {
+        Some("-") => Origin::Stdin,
+        _ => Origin::File(path.to_owned()),
+    };
+    // A variable that is set to nothing is as good as unset: that is how scripts clear one.
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(path) = password_file {
+        Some(file(path))
+    } else if let Some(command) = password_command {
+        Some(Origin::Command(command.clone()))
+    } else if let Some(fd) = password_fd {
+        Some(Origin::Descriptor(*fd))
+    } else if let Some(path) = variable(ENV_FILE) {
+        Some(file(Path::new(&path)))
+    } else {
+        variable(ENV_VALUE).map(|_| Origin::Variable)
+    }
+}
+
+fn from_origin(origin: &Origin) -> Result<SecretString, CommandError> {
+    let line = match origin {
+        // Not `std::io::stdin`, whose buffer would keep a copy.
+        Origin::Stdin => std::io::stdin()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(LineError::Read)
+            .and_then(|fd| first_line(File::from(fd))),
+        Origin::File(path) => File::open(path).map_err(LineError::Open).and_then(first_line),
+        Origin::Descriptor(fd) => {
+            File::open(format!("/dev/fd/{fd}")).map_err(LineError::Open).and_then(first_line)
+        }
+        Origin::Command(command) => from_command(command),
+        Origin::Variable => {
+            let value = zeroize::Zeroizing::new(
+                std::env::var_os(ENV_VALUE).map(OsString::into_encoded_bytes).unwrap_or_default(),
+            );
+            line::whole(&value)
+        }
+    };
+    line.map_err(|error| {
+        let message = format!("no password from {}: {}", origin.name(), chain(&error));
+        let failed = CommandError::new(Kind::PasswordNeeded, error.code(), message);
+        match error {
+            LineError::Empty => failed.help("the password must be the first line"),
+            _ => failed,
+        }
+    })
+}
+
+/// Runs the command with `sh`, since splitting it ourselves would get quotes wrong.
+fn from_command(command: &OsStr) -> Result<SecretString, LineError> {
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .env_remove(ENV_VALUE)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(LineError::Open)?;
+    // Taken out of the child, so that the pipe is closed when the line is there and a command
+    // that goes on writing ends.
+    let line = child.stdout.take().map_or(Err(LineError::Empty), first_line);
+    let status = child.wait().map_err(LineError::Read)?;
+    // A command that failed and printed half a password says more by its status.
+    if status.success() { line } else { Err(LineError::Command(status)) }
+}
+
+fn none_available() -> CommandError {
+    CommandError::new(
+        Kind::PasswordNeeded,
+        "password-needed",
+        "the backup is encrypted, and no password was given",
+    )
+    .help("give it with --password-file FILE (- reads stdin), --password-command CMD or --password-fd N")
+    .help("or set BKP_PASSWORD_FILE, or run on a terminal to be asked")
+}
+
+impl Origin {
+    fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => {
+                let path = String::from_utf8_lossy(path.as_os_str().as_bytes());
+                format!("the file \"{}\"", Text(&path))
+            }
+            Self::Command(_) => "the password command".to_owned(),
+            Self::Descriptor(fd) => format!("file descriptor {fd}"),
+            Self::Variable => format!("the variable {ENV_VALUE}"),
+        }
+    }
+}
