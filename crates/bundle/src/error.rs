@@ -90,14 +90,9 @@ pub enum CatalogError {
         /// Its length.
         bytes: u64,
     },
-    /// A `-wal` or `-journal` beside the catalog cannot be applied.
-    #[error("cannot apply {name} to the catalog")]
-    SideFile {
-        /// Which.
-        name: &'static str,
-        /// Why.
-        source: SqliteImageError,
-    },
+    /// The header of the database is no header.
+    #[error("cannot use the header of Manifest.db")]
+    Header(#[source] SqliteImageError),
     /// There is no table of files.
     #[error("Manifest.db has no table Files")]
     NoFilesTable,

@@ -31,7 +31,7 @@ pub mod plist_guard;
 #[cfg(test)]
 mod real;
 mod record;
-mod sqlite_image;
+pub mod sqlite_image;
 mod status_plist;
 mod storage;
 #[cfg(test)]

@@ -31,12 +31,15 @@ struct Found {
     records: BTreeMap<(Vec<u8>, Vec<u8>), BundleRecord>,
     bytes: BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>,
     codes: BTreeMap<&'static str, usize>,
+    /// Items of the listing, readable or not.
+    rows: usize,
 }
 
 fn read(backup: &Backup<Unlocked>) -> Found {
     let mut found =
-        Found { records: BTreeMap::new(), bytes: BTreeMap::new(), codes: BTreeMap::new() };
+        Found { records: BTreeMap::new(), bytes: BTreeMap::new(), codes: BTreeMap::new(), rows: 0 };
     for record in backup.records().unwrap() {
+        found.rows += 1;
         let record = match record {
             Ok(record) => record,
             Err(error) => {
@@ -212,4 +215,145 @@ fn a_damaged_page_costs_its_rows_and_no_others() {
         assert!(lost < 30, "page {page}: {lost} rows lost");
     }
     assert!(hurt > 0, "no page of the table was hit");
+}
+
+fn write(spec: &BundleSpec) -> (tempfile::TempDir, Truth) {
+    let dir = tempfile::tempdir().unwrap();
+    let truth = spec.write(dir.path()).unwrap();
+    (dir, truth)
+}
+
+#[test]
+fn rows_that_are_odd_and_sound_lose_nothing() {
+    for encrypted in [true, false] {
+        let (dir, truth) = write(&cases::odd_rows(encrypted));
+        let found = read(&unlock(dir.path(), cases::PASSWORD).unwrap());
+        let unfinished = |path: &[u8]| path.starts_with(b"column/unfinished");
+        let mut right = 0;
+        for entry in truth.entries.iter().filter(|entry| !unfinished(&entry.path)) {
+            let name = (entry.domain.clone(), entry.path.clone());
+            let shown = entry.path.escape_ascii();
+            assert!(found.records.contains_key(&name), "{shown} is not listed");
+            if entry.kind == 1 && entry.intact {
+                let bytes = found.bytes.get(&name).unwrap_or_else(|| panic!("{shown} is lost"));
+                assert_eq!(<[u8; 32]>::from(Sha256::digest(bytes)), entry.sha256, "{shown}");
+                right += 1;
+            }
+        }
+        assert!(right > 60, "{right}");
+        let mut expected =
+            BTreeMap::from([("missing-blob", 1), ("size-mismatch", 5), ("unfinished-row", 2)]);
+        if encrypted {
+            expected.extend([("bad-padding", 1), ("plaintext-blob", 1), ("truncated-blob", 1)]);
+        }
+        assert_eq!(found.codes, expected, "encrypted: {encrypted}");
+    }
+}
+
+#[test]
+fn hostile_rows_are_told_and_the_others_read() {
+    let (dir, truth) = write(&cases::hostile_rows());
+    let found = read(&unlock(dir.path(), cases::PASSWORD).unwrap());
+    for path in ["first.txt", "last.txt"] {
+        assert!(found.bytes.contains_key(&(b"HomeDomain".to_vec(), path.into())));
+    }
+    for (domain, path) in found.records.keys() {
+        let clean = |name: &[u8]| {
+            !name.starts_with(b"/") && !name.split(|&b| b == b'/').any(|part| part == b"..")
+        };
+        assert!(clean(domain) && clean(path) && !domain.contains(&b'/'));
+    }
+    let hostile = found.codes["hostile-name"];
+    assert!(hostile >= 30, "{hostile}");
+    assert!(found.codes["key-unwrap-failed"] >= 4);
+    // What is not listed is told of: no row is passed over in silence.
+    assert_eq!(found.rows, truth.entries.len());
+}
+
+/// Every way in which a keybag is damaged has its code; one damaged class leaves the others.
+#[test]
+fn damaged_keybags() {
+    for (name, _, spec) in cases::damaged_keybags() {
+        let (dir, _) = write(&spec);
+        let code = unlock(dir.path(), cases::PASSWORD).map_err(|error| error.code());
+        match name {
+            "wpky-flipped" => {
+                let backup = code.unwrap();
+                assert_eq!(backup.class_keys().unwrap().damaged().len(), 1);
+                let found = read(&backup);
+                assert!(found.codes["key-unwrap-failed"] > 0 && !found.bytes.is_empty());
+            }
+            "type-escrow" | "ktyp-curve25519" => {
+                code.unwrap();
+            }
+            "every-wpky-flipped" => assert_eq!(code.unwrap_err(), "wrong-password"),
+            "iter-huge" | "dpic-huge" => assert_eq!(code.unwrap_err(), "kdf-limit", "{name}"),
+            "many-records" => assert_eq!(code.unwrap_err(), "limit-exceeded"),
+            _ => assert_eq!(code.unwrap_err(), "key-material-damaged", "{name}"),
+        }
+    }
+}
+
+/// A bomb is an error of its own or is passed over, and costs neither time nor memory.
+#[test]
+fn bombs_do_not_go_off() {
+    for bomb in cases::plist_bombs() {
+        let (dir, _) = write(&cases::plain_db());
+        let started = std::time::Instant::now();
+        std::fs::write(dir.path().join("Info.plist"), &bomb.bytes).unwrap();
+        let backup = unlock(dir.path(), "").unwrap();
+        assert!(!backup.bundle().notices().is_empty(), "{}", bomb.name);
+        std::fs::write(dir.path().join("Manifest.plist"), &bomb.bytes).unwrap();
+        let code = open(dir.path()).unwrap_err().code();
+        let told = ["limit-exceeded", "plist-damaged", "unsupported-format"].contains(&code);
+        assert!(told, "{}: {code}", bomb.name);
+        if !bomb.xml {
+            let (dir, _) = write(&bomb.in_a_row());
+            let found = read(&unlock(dir.path(), "").unwrap());
+            assert_eq!(found.codes.get("bad-metadata"), Some(&1), "{}", bomb.name);
+        }
+        assert!(started.elapsed().as_secs() < 5, "{} took long", bomb.name);
+    }
+}
+
+#[test]
+fn the_cells_of_ios_10_0() {
+    let (dir, truth) = write(&cases::ios10_0_cells());
+    let Opened::Locked(backup) = open(dir.path()).unwrap() else { panic!() };
+    assert!(backup.catalog().is_some(), "the database itself is not encrypted");
+    let found = read(&unlock(dir.path(), cases::PASSWORD).unwrap());
+    compare(&found, &truth);
+    assert_eq!(found.codes, BTreeMap::new());
+    assert_eq!(unlock(dir.path(), "wrong").unwrap_err().code(), "wrong-password");
+}
+
+/// What SQLite would see is read, and the folder stays as it was.
+#[test]
+fn side_files_are_applied_in_memory() {
+    for spec in [cases::with_wal(), cases::with_hot_journal()] {
+        let (dir, truth) = write(&spec);
+        let listing = |dir: &Path| {
+            let mut names: Vec<_> = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|entry| {
+                    let entry = entry.unwrap();
+                    let metadata = entry.metadata().unwrap();
+                    (entry.file_name(), metadata.len(), metadata.modified().unwrap())
+                })
+                .collect();
+            names.sort();
+            names
+        };
+        let before = listing(dir.path());
+        let backup = unlock(dir.path(), "").unwrap();
+        compare(&read(&backup), &truth);
+        assert!(backup.catalog().notices().iter().any(|notice| notice.code == "side-file"));
+        assert_eq!(listing(dir.path()), before);
+    }
+}
+
+#[test]
+fn the_layout_of_ios_3_is_named() {
+    let (dir, _) = write(&cases::ios3_layout());
+    assert_eq!(open(dir.path()).unwrap_err().code(), "unsupported-format");
 }

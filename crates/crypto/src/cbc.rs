@@ -83,9 +83,10 @@ impl<R> CbcReader<R> {
         Self { stream, small: Zeroizing::new([0; SMALLEST]), pos: 0, end: 0 }
     }
 
-    /// Returns how the payload ended, once a read has returned nothing because of it.
+    /// Returns how the payload ended: nothing while that is not known, and always something once
+    /// a read has returned 0.
     ///
-    /// The last bytes of a payload and its ending may come of the same read.
+    /// It may be known before the last bytes are read.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
         self.stream.ending

@@ -187,7 +187,7 @@ fn pbkdf2<H: Compress<W>, const W: usize>(
     tick: &mut dyn FnMut(u32) -> Result<(), Cancelled>,
 ) -> Result<(), Cancelled> {
     let hmac = Hmac::<H, W>::new(secret);
-    let mut salted = Zeroizing::new(Vec::with_capacity(salt.len() + 4));
+    let mut salted = Vec::with_capacity(salt.len() + 4);
     for (index, chunk) in (1_u32..).zip(out.chunks_mut(4 * W)) {
         salted.clear();
         salted.extend_from_slice(salt);

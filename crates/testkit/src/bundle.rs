@@ -79,6 +79,14 @@ impl BundleSpec {
         Seed(self.seed).uuid("keybag UUID")
     }
 
+    /// Returns the keybag the bundle would get, for a test to damage.
+    ///
+    /// Costs one key derivation.
+    #[must_use]
+    pub fn keybag_contents(&self) -> Keybag {
+        Keybag::fill(Seed(self.seed), self.encryption.as_ref(), self.keybag).bag
+    }
+
     /// Puts before each entry the parents that no entry before it had.
     fn with_parents(&self) -> Vec<Cow<'_, EntrySpec>> {
         // Whatever is listed explicitly is not added, also when it is no directory.
@@ -386,6 +394,7 @@ impl Writer<'_> {
         }
         let shape = Shape {
             indexes: spec.indexes,
+            flags_as_text: spec.flags_as_text,
             user_version: spec.user_version,
             properties: &properties,
         };

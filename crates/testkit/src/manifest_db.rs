@@ -50,6 +50,7 @@ impl ToSql for Cell {
 #[derive(Clone, Debug)]
 pub(crate) struct Shape<'s> {
     pub(crate) indexes: IndexSet,
+    pub(crate) flags_as_text: bool,
     pub(crate) user_version: i32,
     pub(crate) properties: &'s [(String, Vec<u8>)],
 }
@@ -89,7 +90,11 @@ pub(crate) fn sqlite(error: rusqlite::Error) -> io::Error {
 
 /// Creates both tables in the order of FORMAT.md 2.1 and inserts the rows.
 pub(crate) fn fill(db: &mut Connection, rows: &[Row], shape: &Shape<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(CREATE_FILES)?;
+    if shape.flags_as_text {
+        db.execute_batch(&CREATE_FILES.replace("flags INTEGER", "flags TEXT"))?;
+    } else {
+        db.execute_batch(CREATE_FILES)?;
+    }
     db.execute_batch(shape.indexes.create())?;
     db.execute_batch(CREATE_PROPERTIES)?;
     db.pragma_update(None, "user_version", shape.user_version)?;

@@ -24,6 +24,8 @@ pub struct BundleSpec {
     pub plists: PlistForm,
     /// Which indexes Manifest.db has.
     pub indexes: IndexSet,
+    /// Whether the column `flags` is declared TEXT, so that all flags are stored as text.
+    pub flags_as_text: bool,
     /// `user_version` of Manifest.db. Devices write 2.
     pub user_version: i32,
     /// Rows of the table `Properties`. Devices since iOS 10.1 write none.
@@ -138,6 +140,7 @@ impl BundleSpec {
             manifest_db_encrypted: true,
             plists: PlistForm::Apple,
             indexes: IndexSet::Old,
+            flags_as_text: false,
             user_version: 2,
             properties: Vec::new(),
             cells: None,

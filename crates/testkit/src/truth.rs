@@ -1,6 +1,7 @@
 //! What a correct reader must find in a bundle.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// What a bundle holds, in catalog order.
 #[derive(Clone, Debug)]
@@ -68,5 +69,27 @@ impl Truth {
     pub fn entry(&self, domain: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Option<&TruthEntry> {
         let (domain, path) = (domain.as_ref(), path.as_ref());
         self.entries.iter().find(|entry| entry.domain == domain && entry.path == path)
+    }
+
+    /// Spells the entries as lines of tab-separated fields, with a line of names first.
+    ///
+    /// The fields: file_id, kind (1 file, 2 directory, 4 link), stored and intact (0 or 1), len,
+    /// sha256, domain, path. What is not printable ASCII in a name is written `\xNN`.
+    #[must_use]
+    pub fn to_tsv(&self) -> String {
+        let mut out = String::from("file_id\tkind\tstored\tintact\tlen\tsha256\tdomain\tpath\n");
+        for entry in &self.entries {
+            let TruthEntry { file_id, domain, path, kind, len, sha256, stored, intact, .. } = entry;
+            let (stored, intact) = (u8::from(*stored), u8::from(*intact));
+            let sha256 = crate::hex(sha256);
+            let (file_id, domain) = (file_id.escape_ascii(), domain.escape_ascii());
+            let path = path.escape_ascii();
+            // Writing to a String does not fail.
+            let _ = writeln!(
+                out,
+                "{file_id}\t{kind}\t{stored}\t{intact}\t{len}\t{sha256}\t{domain}\t{path}"
+            );
+        }
+        out
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use bkp_crypto::{CbcReader, FileKey};
 use rusqlite::{Connection, MAIN_DB};
 
-use crate::sqlite_image::{SqliteHeader, apply_journal, apply_wal};
+use crate::sqlite_image::{JournalOutcome, SqliteHeader, leave_wal_mode, replay_wal, roll_back};
 use crate::{BundleError, CatalogError, Notice, Storage};
 
 pub(super) const NAME: &str = "Manifest.db";
@@ -55,14 +55,14 @@ pub(super) fn load(storage: &Storage, key: Option<&FileKey>) -> Result<Image, Bu
         _ => return Err(CatalogError::NotADatabase { encrypted: key.is_some() }.into()),
     };
     // Whole pages: what is left over is the padding, for the writers that pad.
-    let page = u64::from(header.page_size());
+    let page = u64::try_from(header.page_size).unwrap_or(u64::MAX);
     let len = stored_len.saturating_sub(stored_len.checked_rem(page).unwrap_or(0));
     let mut notices = Vec::new();
     let (wal, journal) = (side_file(storage, WAL)?, side_file(storage, JOURNAL)?);
     if key.is_some() {
         for (name, _) in [(WAL, &wal), (JOURNAL, &journal)].iter().filter(|(_, len)| **len > 0) {
             notices.push(Notice::new(
-                "side-file-ignored",
+                "side-file",
                 format!("{name} cannot belong to an encrypted Manifest.db and was not read"),
             ));
         }
@@ -71,7 +71,7 @@ pub(super) fn load(storage: &Storage, key: Option<&FileKey>) -> Result<Image, Bu
     }
 
     // A device leaves the catalog in WAL mode, which a database in memory cannot be.
-    SqliteHeader::set_rollback_mode(&mut start);
+    leave_wal_mode(&mut start).map_err(CatalogError::Header)?;
     let size = usize::try_from(len).map_err(|_| CatalogError::TooLarge { bytes: len })?;
     let mut db = Connection::open_in_memory().map_err(CatalogError::Database)?;
     let bytes = InSteps(start.chain(plain));
@@ -85,7 +85,8 @@ fn side_file(storage: &Storage, name: &'static str) -> Result<u64, BundleError> 
 }
 
 /// Applies what a `-journal` or a `-wal` holds to a copy of the database. The journal comes
-/// first: it takes back what was never committed.
+/// first: it takes back what was never committed. One that cannot be applied leaves the copy as
+/// it is, and is told of.
 fn with_side_files(
     storage: &Storage,
     start: &[u8],
@@ -104,16 +105,34 @@ fn with_side_files(
     image.extend_from_slice(start);
     rest.read_to_end(&mut image).map_err(|source| BundleError::file(NAME, source))?;
     if journal > 0 {
-        let summary = apply_journal(&mut image, &read(JOURNAL)?)
-            .map_err(|source| CatalogError::SideFile { name: JOURNAL, source })?;
-        notices.push(Notice::new("journal", format!("{JOURNAL}: {summary}")));
+        // No device spreads a transaction over databases, so no super-journal is looked for.
+        let message = match roll_back(&mut image, &read(JOURNAL)?, |_| false) {
+            Ok(summary) => match summary.outcome {
+                JournalOutcome::RolledBack => format!(
+                    "{JOURNAL} holds an unfinished transaction; {} pages were rolled back in memory",
+                    summary.records
+                ),
+                JournalOutcome::NotHot { why } => format!("{JOURNAL} was passed over: {why}"),
+                JournalOutcome::Committed => format!("{JOURNAL} was passed over: committed"),
+            },
+            Err(error) => format!("{JOURNAL} was passed over: {error}"),
+        };
+        notices.push(Notice::new("side-file", message));
     }
     if wal > 0 {
-        let summary = apply_wal(&mut image, &read(WAL)?)
-            .map_err(|source| CatalogError::SideFile { name: WAL, source })?;
-        notices.push(Notice::new("wal", format!("{WAL}: {summary}")));
+        let message = match replay_wal(&mut image, &read(WAL)?) {
+            Ok(summary) => match summary.ignored {
+                Some(why) => format!("{WAL} was passed over: {why}"),
+                None => format!(
+                    "{WAL} holds {} transactions, applied to the catalog in memory",
+                    summary.transactions
+                ),
+            },
+            Err(error) => format!("{WAL} was passed over: {error}"),
+        };
+        notices.push(Notice::new("side-file", message));
     }
-    SqliteHeader::set_rollback_mode(&mut image);
+    leave_wal_mode(&mut image).map_err(CatalogError::Header)?;
     let size = image.len();
     let mut db = Connection::open_in_memory().map_err(CatalogError::Database)?;
     db.deserialize_read_exact(MAIN_DB, &image[..], size, true).map_err(CatalogError::Database)?;

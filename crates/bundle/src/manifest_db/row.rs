@@ -56,10 +56,11 @@ impl<'db> RowReader<'db> {
 
     fn record(&mut self, columns: &Columns<'_>) -> Result<BundleRecord, RowFault> {
         let flags = integer(columns.flags);
-        let null = |value: ValueRef<'_>| matches!(value, ValueRef::Null);
         // Kinds are the low three bits; 8, 16, 32, 64 and 128 are a backup in progress.
+        let null = |value: ValueRef<'_>| matches!(value, ValueRef::Null);
+        let unnamed = null(columns.domain) || null(columns.path);
         if let Some(flags) = flags.filter(|flags| flags & !7 != 0)
-            && (null(columns.domain) || null(columns.path))
+            && (unnamed || (flags & 7 == 0 && null(columns.file)))
         {
             return Err(RowFault::Unfinished { flags });
         }

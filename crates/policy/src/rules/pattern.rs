@@ -52,7 +52,11 @@ impl Pattern {
             Matcher::new(glob, pieces, ignore_case)
                 .map_err(|source| PolicyError::Pattern { pattern: pattern(), source })
         };
-        let domain = compile(domain_text, domain)?;
+        let domain = match domain_text {
+            // A domain holds no slash that a star could stop at.
+            "*" => Matcher::Any,
+            _ => compile(domain_text, domain)?,
+        };
         if path.is_empty() {
             // Either a domain alone, or its root and so everything below.
             return Ok(Self { domain, path: Matcher::Any, below: None });
@@ -109,6 +113,9 @@ impl Matcher {
         pieces: &[(usize, Piece)],
         ignore_case: bool,
     ) -> Result<Self, globset::Error> {
+        if glob == "**" {
+            return Ok(Self::Any);
+        }
         let literal: Option<String> = pieces.iter().map(|(_, piece)| piece.literal()).collect();
         if let Some(name) = literal {
             return Ok(Self::Literal { name: name.into_bytes().into(), ignore_case });

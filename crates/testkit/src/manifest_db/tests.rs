@@ -23,7 +23,8 @@ fn open(mut image: Vec<u8>) -> (tempfile::NamedTempFile, Connection) {
     (file, db)
 }
 
-const OLD: Shape<'_> = Shape { indexes: IndexSet::Old, user_version: 2, properties: &[] };
+const OLD: Shape<'_> =
+    Shape { indexes: IndexSet::Old, flags_as_text: false, user_version: 2, properties: &[] };
 
 /// The header of a real Manifest.db of iOS 13.3, where nothing depends on its content.
 #[test]

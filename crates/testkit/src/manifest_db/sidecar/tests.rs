@@ -6,7 +6,8 @@ use super::{Files, hot_journal, wal};
 use crate::Seed;
 use crate::manifest_db::{Cell, IndexSet, Row, Shape};
 
-const SHAPE: Shape<'_> = Shape { indexes: IndexSet::Old, user_version: 2, properties: &[] };
+const SHAPE: Shape<'_> =
+    Shape { indexes: IndexSet::Old, flags_as_text: false, user_version: 2, properties: &[] };
 
 fn rows(count: usize) -> Vec<Row> {
     (0..count)

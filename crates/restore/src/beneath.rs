@@ -1,0 +1,161 @@
+//! Reaching directories below a root, one component at a time and never through a link.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat};
+use rustix::io::Errno;
+
+use crate::names::split;
+
+/// Open directories for each worker. Files come in the order of the catalog, so a few serve
+/// almost all of them; more would meet the limit of open files, which is 256 on some systems.
+const SLOTS: usize = 16;
+
+/// A worker's open directories below one root.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    root: Arc<OwnedFd>,
+    slots: Vec<Slot>,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    path: Vec<u8>,
+    fd: OwnedFd,
+    used: u64,
+}
+
+/// Why a directory could not be reached.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// A component is a link.
+    Symlink,
+    /// A component is something else than a directory.
+    NotDirectory,
+    /// The system said no.
+    System(Errno),
+}
+
+impl Handles {
+    pub(crate) fn new(root: Arc<OwnedFd>) -> Self {
+        Self { root, slots: Vec::with_capacity(SLOTS), clock: 0 }
+    }
+
+    /// Opens the directory at a stored path, creating what is missing of it with mode 0700.
+    pub(crate) fn make(&mut self, path: &[u8]) -> Result<BorrowedFd<'_>, Obstacle> {
+        self.reach(path, true)
+    }
+
+    /// Opens the directory at a stored path.
+    pub(crate) fn open(&mut self, path: &[u8]) -> Result<BorrowedFd<'_>, Obstacle> {
+        self.reach(path, false)
+    }
+
+    fn reach(&mut self, path: &[u8], make: bool) -> Result<BorrowedFd<'_>, Obstacle> {
+        if path.is_empty() {
+            return Ok(self.root.as_fd());
+        }
+        let at = match self.find(path) {
+            Some(at) => at,
+            None => match self.descend(path, make) {
+                // So many files are open that ours may be what is too much.
+                Err(Obstacle::System(Errno::MFILE | Errno::NFILE)) if !self.slots.is_empty() => {
+                    self.slots.clear();
+                    self.descend(path, make)?
+                }
+                reached => reached?,
+            },
+        };
+        self.slots.get(at).map(|slot| slot.fd.as_fd()).ok_or(Obstacle::System(Errno::BADF))
+    }
+
+    fn find(&mut self, path: &[u8]) -> Option<usize> {
+        let at = self.slots.iter().position(|slot| slot.path == path)?;
+        self.clock = self.clock.wrapping_add(1);
+        self.slots.get_mut(at)?.used = self.clock;
+        Some(at)
+    }
+
+    /// Goes down from the nearest directory that is open. The last two on the way are kept open.
+    fn descend(&mut self, path: &[u8], make: bool) -> Result<usize, Obstacle> {
+        let (mut above, _) = split(path);
+        let start = loop {
+            if above.is_empty() {
+                break None;
+            }
+            match self.find(above) {
+                Some(at) => break Some(at),
+                None => above = split(above).0,
+            }
+        };
+        let mut fd: Option<OwnedFd> = None;
+        let skip = if above.is_empty() { 0 } else { above.len().saturating_add(1) };
+        let mut end = above.len();
+        for name in path.get(skip..).unwrap_or_default().split(|&b| b == b'/') {
+            let from = match (&fd, start.and_then(|at| self.slots.get(at))) {
+                (Some(fd), _) => fd.as_fd(),
+                (None, Some(slot)) => slot.fd.as_fd(),
+                (None, None) => self.root.as_fd(),
+            };
+            let next = step(from, name, make)?;
+            if let Some(parent) = fd.replace(next)
+                && split(path).0.len() == end
+            {
+                self.keep(path.get(..end).unwrap_or_default(), parent);
+            }
+            end = end.saturating_add(name.len()).saturating_add(usize::from(end > 0));
+        }
+        let fd = fd.ok_or(Obstacle::System(Errno::NOENT))?;
+        Ok(self.keep(path, fd))
+    }
+
+    /// Keeps a directory open in place of the one that was not needed for the longest time.
+    fn keep(&mut self, path: &[u8], fd: OwnedFd) -> usize {
+        self.clock = self.clock.wrapping_add(1);
+        let slot = Slot { path: path.to_vec(), fd, used: self.clock };
+        let oldest = self.slots.iter().enumerate().min_by_key(|(_, slot)| slot.used);
+        match oldest.map(|(at, _)| at) {
+            Some(at) if self.slots.len() >= SLOTS => {
+                if let Some(place) = self.slots.get_mut(at) {
+                    *place = slot;
+                }
+                at
+            }
+            _ => {
+                self.slots.push(slot);
+                self.slots.len().saturating_sub(1)
+            }
+        }
+    }
+}
+
+/// Opens a directory in a directory.
+pub(crate) fn open_dir(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(dir, name, flags, Mode::empty())
+}
+
+fn step(dir: BorrowedFd<'_>, name: &[u8], make: bool) -> Result<OwnedFd, Obstacle> {
+    let opened = match open_dir(dir, name) {
+        Err(Errno::NOENT) if make => match mkdirat(dir, name, Mode::RWXU) {
+            // Another worker was quicker.
+            Ok(()) | Err(Errno::EXIST) => open_dir(dir, name),
+            Err(error) => Err(error),
+        },
+        opened => opened,
+    };
+    opened.map_err(|error| match error {
+        // What a link is answered with differs between systems.
+        Errno::NOTDIR | Errno::LOOP | Errno::MLINK => {
+            match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
+                    Obstacle::Symlink
+                }
+                _ => Obstacle::NotDirectory,
+            }
+        }
+        error => Obstacle::System(error),
+    })
+}
