@@ -8,7 +8,7 @@ fn run(arguments: &[&str], dir: &Path) -> Output {
         .args(arguments)
         .current_dir(dir)
         .output()
-        .unwrap()
+        .expect("the program starts")
 }
 
 #[test]
