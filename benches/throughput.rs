@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bkp_testkit::{BulkSpec, SizeDistribution};
+use bkp_testkit::BulkSpec;
 
 const ROUNDS: u32 = 3;
 
@@ -41,12 +41,11 @@ fn main() {
     let password = work.path().join("password");
     fs::write(&password, "test\n").expect("a password file");
 
-    for (name, files, bytes, distribution) in [
-        ("A", 3_000, 1 << 30, SizeDistribution::Mixed),
-        ("B", 20_000, 160 << 20, SizeDistribution::Small),
-    ] {
+    for (name, mut spec) in [("A", BulkSpec::shape_a()), ("B", BulkSpec::shape_b())] {
         let bundle = work.path().join(name);
-        generate(&bundle, files / divisor, bytes / divisor, distribution);
+        spec.files /= divisor;
+        spec.total = spec.total.map(|total| total / divisor as u64);
+        spec.write(&bundle).expect("a bundle");
         warm(&bundle);
         let floor = best(|round| {
             let target = out.path().join(format!("{name}-cp-{round}"));
@@ -64,7 +63,8 @@ fn main() {
     }
 
     let bundle = work.path().join("L");
-    let spec = BulkSpec { rows: 200_000 / divisor, ..bulk(0, 0, SizeDistribution::Small) };
+    let mut spec = BulkSpec::shape_l();
+    spec.rows /= divisor;
     spec.write(&bundle).expect("a bundle of rows");
     warm(&bundle);
     let catalog = fs::metadata(bundle.join("Manifest.db")).expect("a catalog").len();
@@ -75,23 +75,6 @@ fn main() {
     });
     row("ls L", &ours, None);
     println!("{:<12} catalog image {:.0} MiB", "", mib(catalog));
-}
-
-fn bulk(files: u64, bytes: u64, sizes: SizeDistribution) -> BulkSpec {
-    BulkSpec {
-        seed: 1,
-        files,
-        total_bytes: bytes,
-        sizes,
-        rows: 0,
-        password: Some("test".into()),
-        dpic: Some(10_000),
-        iterations: 1_000,
-    }
-}
-
-fn generate(bundle: &Path, files: u64, bytes: u64, sizes: SizeDistribution) {
-    bulk(files, bytes, sizes).write(bundle).expect("a bundle");
 }
 
 /// Reads everything once.

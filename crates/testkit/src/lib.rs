@@ -37,6 +37,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod bundle;
 mod cipher;
 mod device;
@@ -54,6 +55,7 @@ mod truth;
 pub mod cases;
 pub mod fixtures;
 
+pub use bulk::{BulkSpec, SizeMix};
 pub use cipher::{cbc_encrypt, wrap_key};
 pub use device::DeviceFacts;
 pub use entry::{Cell, Content, DigestRule, EntrySpec, FileKeyRule, Node, RowOverrides, Stored};

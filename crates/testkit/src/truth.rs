@@ -1,7 +1,6 @@
 //! What a correct reader must find in a bundle.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// What a bundle holds, in catalog order.
 #[derive(Clone, Debug)]
@@ -77,19 +76,28 @@ impl Truth {
     /// sha256, domain, path. What is not printable ASCII in a name is written `\xNN`.
     #[must_use]
     pub fn to_tsv(&self) -> String {
-        let mut out = String::from("file_id\tkind\tstored\tintact\tlen\tsha256\tdomain\tpath\n");
-        for entry in &self.entries {
-            let TruthEntry { file_id, domain, path, kind, len, sha256, stored, intact, .. } = entry;
-            let (stored, intact) = (u8::from(*stored), u8::from(*intact));
-            let sha256 = crate::hex(sha256);
-            let (file_id, domain) = (file_id.escape_ascii(), domain.escape_ascii());
-            let path = path.escape_ascii();
-            // Writing to a String does not fail.
-            let _ = writeln!(
-                out,
-                "{file_id}\t{kind}\t{stored}\t{intact}\t{len}\t{sha256}\t{domain}\t{path}"
-            );
-        }
+        let mut out = String::from(TruthEntry::TSV_HEAD);
+        self.entries.iter().for_each(|entry| out.push_str(&entry.to_tsv_line()));
         out
+    }
+}
+
+impl TruthEntry {
+    /// The first line of [`Truth::to_tsv`].
+    pub const TSV_HEAD: &str = "file_id\tkind\tstored\tintact\tlen\tsha256\tdomain\tpath\n";
+
+    /// Spells the entry as one line of [`Truth::to_tsv`].
+    #[must_use]
+    pub fn to_tsv_line(&self) -> String {
+        let Self { file_id, domain, path, kind, len, sha256, stored, intact, target: _ } = self;
+        format!(
+            "{}\t{kind}\t{}\t{}\t{len}\t{}\t{}\t{}\n",
+            file_id.escape_ascii(),
+            u8::from(*stored),
+            u8::from(*intact),
+            crate::hex(sha256),
+            domain.escape_ascii(),
+            path.escape_ascii()
+        )
     }
 }

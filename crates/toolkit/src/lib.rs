@@ -21,7 +21,7 @@ pub use bkp_crypto as crypto;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
 
-pub use extract::{ExtractOptions, extract};
+pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
     Warning, inspect,

@@ -76,7 +76,9 @@ impl KeybagFacts {
         for class in keys.map(ClassKeys::damaged).unwrap_or_default() {
             warnings.push(Warning {
                 code: "key-material-damaged".into(),
-                message: format!("the key of protection class {class} does not open, and others do"),
+                message: format!(
+                    "the key of protection class {class} does not open, and others do"
+                ),
             });
         }
         let classes = keybag.classes().iter().map(|record| ClassFacts {

@@ -1,0 +1,183 @@
+//! A readable tree of a backup.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use bkp_bundle::{Backup, BundleError, Unlocked};
+use bkp_core::{
+    Entry, EntryKind, Fault as _, Identity, Monitor, Problem, Report, RunError, RunOptions, Select,
+    Severity,
+};
+use bkp_restore::{ExtractDir, Extracted, Naming, RestoreError, Twins};
+
+/// How a tree is to be written.
+#[derive(Clone, Debug)]
+pub struct ExtractOptions {
+    /// The folder to make. It must be new or empty, unless `overwrite` is set.
+    pub target: PathBuf,
+    /// What entries are called.
+    pub names: NamePolicy,
+    /// Whether a folder that is not empty is written into, and files of the same name make way.
+    pub overwrite: bool,
+    /// Worker threads; one for each core when absent.
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// What entries are called on the disk.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NamePolicy {
+    /// As on the device, except for what some disk cannot hold; that is written as `%XX`.
+    #[default]
+    Portable,
+    /// As on the device, byte for byte.
+    Raw,
+    /// By fileID, as in the backup.
+    Hashed,
+}
+
+/// Why a tree was not written.
+pub type ExtractError = RunError<BundleError, RestoreError>;
+
+/// Decrypts the chosen entries into a folder, on every core.
+///
+/// The folder appears whole at the end, by one rename, unless it is overwritten in place. An
+/// entry that cannot be read or written is a problem for the monitor and is counted; the run goes
+/// on. When this fails, nothing is left of what it wrote, except in a folder that is overwritten.
+///
+/// # Errors
+///
+/// Fails when the folder cannot be made or is not empty, when the disk is full, when the catalog
+/// cannot be listed, and when the monitor cancels.
+pub fn extract(
+    backup: &Backup<Unlocked>,
+    select: &dyn Select,
+    options: &ExtractOptions,
+    monitor: &dyn Monitor,
+) -> Result<Report<Extracted>, ExtractError> {
+    let ExtractOptions { target, names, overwrite, threads } = options;
+    let naming = match names {
+        NamePolicy::Portable => {
+            Naming::Portable(Twins::of_source(backup).map_err(RunError::Source)?)
+        }
+        NamePolicy::Raw => Naming::Raw,
+        NamePolicy::Hashed => Naming::Hashed,
+    };
+    let mut written = bkp_restore::ExtractOptions::default();
+    written.naming = naming;
+    written.overwrite = *overwrite;
+    let sink = ExtractDir::create(target, written).map_err(RunError::Sink)?;
+    let mut run = RunOptions::default();
+    if let Some(threads) = *threads {
+        run.threads = threads;
+    }
+    let mut report = bkp_core::run(backup, select, &Identity, sink, &run, monitor)?;
+    // Links are made last of all, after they were counted.
+    for late in &report.summary.late {
+        let entry = Entry::derive(late.domain.clone(), late.path.clone(), EntryKind::File);
+        monitor.problem(Problem { entry: Some(&entry), fault: &late.error });
+        match late.error.severity() {
+            Severity::Notice => report.notices += 1,
+            Severity::Damage => report.damaged += 1,
+            Severity::Failure => {
+                report.failed += 1;
+                report.done = report.done.saturating_sub(1);
+            }
+        }
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use bkp_bundle::{Backup, Limits, Opened, Storage, Unlocked};
+    use bkp_core::{Everything, Monitor, Problem, Stage};
+    use bkp_crypto::Passphrase;
+    use bkp_testkit::cases;
+
+    use super::{ExtractOptions, NamePolicy, extract};
+
+    fn open(dir: &Path) -> Backup<Unlocked> {
+        let storage = Storage::directory(dir).unwrap();
+        match Opened::open(storage, Limits::default()).unwrap() {
+            Opened::Unlocked(backup) => backup,
+            Opened::Locked(backup) => backup
+                .unlock(
+                    &Passphrase::new(cases::PASSWORD.into()),
+                    &mut |_| ControlFlow::Continue(()),
+                )
+                .unwrap(),
+        }
+    }
+
+    #[derive(Default)]
+    struct Codes(Mutex<Vec<String>>);
+
+    impl Monitor for Codes {
+        fn advanced(&self, _: Stage, _: &bkp_core::Entry, _: u64) {}
+        fn problem(&self, problem: Problem<'_>) {
+            self.0.lock().unwrap().push(format!("{} {}", problem.fault.code(), problem.fault));
+        }
+    }
+
+    #[test]
+    fn a_sound_bundle_gives_every_file_its_bytes() {
+        for (spec, names) in [
+            (cases::encrypted_db(100), NamePolicy::Raw),
+            (cases::plain_mbdb(), NamePolicy::Raw),
+            (cases::encrypted_mbdb(), NamePolicy::Portable),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let truth = spec.write(&dir.path().join("backup")).unwrap();
+            let target = dir.path().join("out");
+            let options = ExtractOptions { target, names, overwrite: false, threads: None };
+            let backup = open(&dir.path().join("backup"));
+            let codes = Codes::default();
+            let report = extract(&backup, &Everything, &options, &codes).unwrap();
+            assert_eq!(codes.0.into_inner().unwrap(), Vec::<String>::new());
+            assert_eq!(report.done, report.listed);
+            assert_eq!(report.listed, truth.counts.rows as u64);
+            for entry in truth.entries.iter().filter(|entry| entry.kind == 1) {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let path = options.target.join(text(&entry.domain)).join(text(&entry.path));
+                assert_eq!(std::fs::read(&path).unwrap().len() as u64, entry.len, "{path:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_rows_leave_the_rest_of_the_disk_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        cases::hostile_rows().write(&dir.path().join("backup")).unwrap();
+        let cage = dir.path().join("a/b/c/d");
+        std::fs::create_dir_all(&cage).unwrap();
+        let backup = open(&dir.path().join("backup"));
+        for names in [NamePolicy::Raw, NamePolicy::Portable, NamePolicy::Hashed] {
+            let target = cage.join(format!("{names:?}"));
+            let options = ExtractOptions { target, names, overwrite: false, threads: None };
+            let report = extract(&backup, &Everything, &options, &Codes::default()).unwrap();
+            assert!(report.failed > 30 && report.done > 10, "{report:?}");
+            if names != NamePolicy::Hashed {
+                let last = options.target.join("HomeDomain/last.txt");
+                assert_eq!(std::fs::read(last).unwrap(), b"after all of these");
+            }
+        }
+        let names = |path: &Path| {
+            let mut names: Vec<_> = std::fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(dir.path()), ["a", "backup"]);
+        assert_eq!(names(&dir.path().join("a")), ["b"]);
+        assert_eq!(names(&cage), ["Hashed", "Portable", "Raw"]);
+        for name in ["bkp-escape", "escape-relative", "escape-absolute"] {
+            assert!(!Path::new("/var/tmp").join(name).exists());
+        }
+    }
+}
