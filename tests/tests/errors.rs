@@ -11,7 +11,8 @@ use crate::sandbox::{Run, Sandbox, snapshot};
 #[test]
 fn usage() {
     let sandbox = Sandbox::new();
-    for args in [&["ls"][..], &["ls", "backup", "--no-such"], &["nonsense"], &["ls", "--sort=x", "b"]]
+    for args in
+        [&["ls"][..], &["ls", "backup", "--no-such"], &["nonsense"], &["ls", "--sort=x", "b"]]
     {
         let run = sandbox.run(args).exits(2).says("usage");
         assert!(run.stdout.is_empty());
@@ -135,7 +136,7 @@ fn a_backup_that_may_not_be_read() {
     let sandbox = Sandbox::new();
     sandbox.bundle(&cases::plain_db());
     let manifest = sandbox.path("backup/Manifest.db");
-    fs::set_permissions(&manifest, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(&manifest).is_ok() {
         println!("skipped: this user may read everything");
         return;

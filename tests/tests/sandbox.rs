@@ -107,7 +107,10 @@ impl Sandbox {
     }
 
     /// The program with nothing of this machine's environment.
-    pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+    pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bkp"));
         command
             .env_clear()
