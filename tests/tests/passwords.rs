@@ -115,7 +115,7 @@ fn the_password_turns_up_nowhere() {
     #[cfg(target_os = "linux")]
     {
         let argv = std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
-        assert!(!argv.is_empty() && !holds(&argv));
+        assert!(!argv.is_empty() && !holds(&argv), "{}", argv.escape_ascii());
     }
     let mut stdin = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut stdin, CANARY.as_bytes()).unwrap();
