@@ -13,7 +13,7 @@ use bkp_toolkit::core::{Entry, Monitor, Problem, Stage};
 
 use crate::display::Size;
 use crate::json::{Line, SCHEMA_VERSION};
-use crate::problems::{Item, Tally};
+use crate::problems::Item;
 use crate::ui::Ui;
 
 /// How progress is shown.
@@ -111,13 +111,6 @@ impl<'u> Progress<'u> {
         }
         self.bar.finish_and_clear();
         self.problems.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts the problems so far.
-    pub(crate) fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.list().iter().for_each(|item| tally.add(item.severity));
-        tally
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Item>> {
