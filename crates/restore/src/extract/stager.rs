@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bkp_core::{Entry, EntryKind, Job, Jobs, Payload, Stager};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat,
-    futimens, openat, statat, unlinkat,
+    AtFlags, Dev, FileType, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod,
+    fstat, futimens, openat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -31,10 +30,11 @@ pub struct ExtractStager {
     root: Arc<OwnedFd>,
     naming: Naming,
     /// Files of this run, when the destination is written in place: these never make way.
-    own: Option<Mutex<HashSet<(u64, u64)>>>,
+    own: Option<Mutex<HashSet<(Dev, u64)>>>,
     /// Stored paths of links, which are empty files for now.
     links: Mutex<HashSet<Box<[u8]>>>,
-    full: AtomicBool,
+    /// What was being written when the disk was full.
+    full: OnceLock<PathBuf>,
 }
 
 /// What is known of an entry once its bytes are written.
@@ -49,7 +49,7 @@ pub struct Staged {
 impl ExtractStager {
     pub(super) fn new(root: Arc<OwnedFd>, naming: Naming, in_place: bool) -> Self {
         let own = in_place.then(Mutex::default);
-        Self { root, naming, own, links: Mutex::default(), full: AtomicBool::new(false) }
+        Self { root, naming, own, links: Mutex::default(), full: OnceLock::new() }
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -58,12 +58,9 @@ impl ExtractStager {
 
     /// Fails once the disk has been full.
     pub(super) fn check_space(&self) -> Result<(), RestoreError> {
-        if self.full.load(Ordering::Relaxed) {
-            let source = io::Error::from(io::ErrorKind::StorageFull);
-            let (action, path) = ("write", Path::new(".").to_owned());
-            return Err(RestoreError::NoSpace { action, path, source });
-        }
-        Ok(())
+        let Some(path) = self.full.get() else { return Ok(()) };
+        let source = io::Error::from(io::ErrorKind::StorageFull);
+        Err(RestoreError::NoSpace { action: "write", path: path.clone(), source })
     }
 
     fn one(
@@ -191,8 +188,8 @@ impl Stager for ExtractStager {
         let mut buffer = vec![0; BUFFER];
         while let Some(mut job) = jobs.next() {
             let result = self.one(&mut handles, &mut buffer, &mut job);
-            if matches!(result, Err(RestoreError::NoSpace { .. })) {
-                self.full.store(true, Ordering::Relaxed);
+            if let Err(RestoreError::NoSpace { path, .. }) = &result {
+                self.full.get_or_init(|| path.clone());
             }
             jobs.done(job, result);
         }
@@ -215,7 +212,7 @@ impl Unfinished<'_> {
         first: usize,
         path: &Path,
     ) -> Result<u64, RestoreError> {
-        let copy = || {
+        let mut copy = || {
             let (mut total, mut length) = (0u64, first);
             loop {
                 let bytes = buffer.get(..length).unwrap_or_default();
@@ -227,7 +224,6 @@ impl Unfinished<'_> {
                 length = fill(payload, buffer, path)?;
             }
         };
-        let mut copy = copy;
         copy().inspect_err(|_| {
             let _ = unlinkat(self.dir, self.name, AtFlags::empty());
         })
@@ -310,8 +306,8 @@ pub(super) fn unreachable(why: Obstacle, path: &Path) -> RestoreError {
 }
 
 /// What no other file on this machine has while it exists.
-fn identity(stat: &rustix::fs::Stat) -> (u64, u64) {
-    (u64::try_from(stat.st_dev).unwrap_or_default(), stat.st_ino)
+fn identity(stat: &Stat) -> (Dev, u64) {
+    (stat.st_dev, stat.st_ino)
 }
 
 /// A worker that panicked while it held a set has left the set as good as before.
