@@ -108,6 +108,13 @@ impl CommandError {
         Self::new(kind, "cannot-write-output", format!("cannot write to standard output: {error}"))
     }
 
+    /// Makes the failure of a destination that has something in it.
+    pub(crate) fn destination_not_empty(name: &str) -> Self {
+        let message = format!("{name} exists and is not empty");
+        Self::new(Kind::DestinationExists, "destination-not-empty", message)
+            .help("name a new folder, or allow --overwrite")
+    }
+
     /// Adds a line of advice.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());

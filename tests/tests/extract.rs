@@ -74,8 +74,7 @@ fn the_number_of_threads_changes_nothing() {
 fn the_document_and_the_run_record_count_everything() {
     let sandbox = Sandbox::new();
     let truth = sandbox.bundle(&cases::encrypted_db(1_000));
-    let args =
-        ["extract", "backup", "-o", "out", "--json", "--exclude", "CameraRollDomain:**"];
+    let args = ["extract", "backup", "-o", "out", "--json", "--exclude", "CameraRollDomain:**"];
     let json = sandbox.run_unlocked(&args).exits(0).json();
     assert_eq!((&json["schema_version"], &json["kind"]), (&1.into(), &"extract".into()));
     let count = |json: &Value, name: &str| json[name].as_u64().unwrap_or_else(|| panic!("{name}"));

@@ -35,6 +35,7 @@ mod record;
 pub mod sqlite_image;
 mod status_plist;
 mod storage;
+mod stored_index;
 #[cfg(test)]
 mod testing;
 
@@ -56,3 +57,4 @@ pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use status_plist::StatusPlist;
 pub use storage::{Layout, Storage};
+pub use stored_index::StoredIndex;

@@ -7,7 +7,7 @@ use bkp_core::{Entry, Fault, FileId, Payload, Payloads};
 use bkp_crypto::{CbcReader, ClassKeys, Ending};
 
 use crate::storage::{Layout, Storage, Stored};
-use crate::{BundleError, BundleRecord, PayloadError, RowFault};
+use crate::{BundleError, BundleRecord, PayloadError, RowFault, StoredIndex};
 
 /// The payload half of a backup. Cheap to clone, and may be used from any thread.
 #[derive(Clone, Debug)]
@@ -19,6 +19,12 @@ pub struct BundlePayloads {
 }
 
 impl BundlePayloads {
+    /// Returns a way to ask for many payloads whether they are there.
+    #[must_use]
+    pub fn index(&self) -> StoredIndex {
+        StoredIndex::new(self.storage.clone(), self.layout)
+    }
+
     /// Returns the stored length of an entry's payload, or nothing when the bundle has none.
     ///
     /// # Errors

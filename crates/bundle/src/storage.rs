@@ -25,6 +25,9 @@ trait Backend: fmt::Debug + Send + Sync {
     fn len(&self, name: &str) -> io::Result<u64>;
     /// Lists the names at the top of the bundle, in any order.
     fn names(&self) -> io::Result<Vec<String>>;
+    /// Lists the names of the regular files in a folder of the bundle, in any order; the empty
+    /// name is the top. A folder that is not there has none.
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>>;
 }
 
 /// One stored file, read from its start.
@@ -91,6 +94,23 @@ impl Storage {
         let mut names = self.0.names()?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Lists the payloads in a folder, sorted: a shard's, or those at the top of the bundle.
+    pub(crate) fn blobs(&self, shard: Option<u8>) -> io::Result<Vec<FileId>> {
+        let folder = shard.map(|byte| format!("{byte:02x}")).unwrap_or_default();
+        let names = match self.0.files_in(&folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        // Only lower-case names are looked up.
+        let id = |name: &String| {
+            FileId::parse(name.as_bytes()).ok().filter(|id| id.to_hex() == *name.as_bytes())
+        };
+        let mut ids: Vec<_> = names.iter().filter_map(id).collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     /// Reads a whole file, refusing one that is longer than `limit` bytes.

@@ -188,11 +188,12 @@ impl RunRecord {
     ///
     /// Fails when `out` has no name, and when the file cannot be written.
     pub fn write_beside(&self, out: &Path) -> Result<PathBuf, RestoreError> {
-        let real =
-            std::fs::canonicalize(out).map_err(|error| RestoreError::system("open", out, error))?;
+        // Beside what a link leads to. A run that failed has left no output, and has a record.
+        let real = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
         let (Some(name), Some(above)) = (real.file_name(), real.parent()) else {
             return Err(RestoreError::DestinationIsMountPoint { path: out.to_owned() });
         };
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         let mut name = name.to_owned();
         name.push(".bkp-run.json");
         let path = above.join(&name);
@@ -227,3 +228,6 @@ impl RunRecord {
         out.get_ref().sync_all()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,8 +77,8 @@ mod tests {
         );
     }
 
-    // Wycheproof aes_cbc_pkcs5, AES-256: the vectors have no zero IV, so fold the IV into the
-    // first block, which is what CBC does with it. NIST SP 800-38A F.2.5, first two blocks.
+    // NIST SP 800-38A F.2.5, the first two blocks. The vector has an IV and this function none,
+    // so the IV is folded into the first block, which is what CBC does with it.
     #[test]
     fn cbc_sp800_38a() {
         let key = bytes("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");

@@ -61,6 +61,10 @@ impl Backend for Directory {
     fn names(&self) -> io::Result<Vec<String>> {
         names(&self.path)
     }
+
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
+        files(&self.path.join(folder))
+    }
 }
 
 #[cfg(not(unix))]
@@ -88,6 +92,10 @@ impl Backend for Directory {
     fn names(&self) -> io::Result<Vec<String>> {
         names(&self.path)
     }
+
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
+        files(&self.path.join(folder))
+    }
 }
 
 /// Names that are not UTF-8 are no names of a bundle's own files.
@@ -95,6 +103,20 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
     std::fs::read_dir(path)?
         .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
         .collect()
+}
+
+/// Names of regular files; links are none.
+fn files(path: &Path) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            files.push(name);
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(all(test, unix))]
@@ -124,5 +146,14 @@ mod tests {
         assert_eq!(storage.open("none").unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(storage.len("none").unwrap(), None);
         assert_eq!(storage.names().unwrap(), ["dir", "fifo", "file", "link"]);
+        let id = bkp_core::FileId::from_bytes([0xab; 20]);
+        let shard = dir.path().join("ab");
+        std::fs::create_dir(&shard).unwrap();
+        std::fs::write(shard.join(id.to_string()), b"x").unwrap();
+        std::fs::write(shard.join("AC".repeat(20)), b"x").unwrap();
+        std::os::unix::fs::symlink("x", shard.join("ad".repeat(20))).unwrap();
+        assert_eq!(storage.blobs(Some(0xab)).unwrap(), [id]);
+        assert_eq!(storage.blobs(Some(0xac)).unwrap(), []);
+        assert_eq!(storage.blobs(None).unwrap(), []);
     }
 }

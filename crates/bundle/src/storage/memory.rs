@@ -35,6 +35,18 @@ impl Backend for Memory {
         u64::try_from(self.get(name)?.len()).map_err(io::Error::other)
     }
 
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
+        let within = |name: &str| {
+            let name = if folder.is_empty() {
+                name
+            } else {
+                name.strip_prefix(folder)?.strip_prefix('/')?
+            };
+            (!name.contains('/')).then(|| name.to_owned())
+        };
+        Ok(self.0.keys().filter_map(|name| within(name)).collect())
+    }
+
     fn names(&self) -> io::Result<Vec<String>> {
         let top = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
         let mut names: Vec<_> = self.0.keys().map(top).collect();

@@ -1,7 +1,7 @@
 //! Finding names that differ in the catalog and would be one on a disk.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
 
 use bkp_core::{Domain, Entry, RelPath, Source};
 
@@ -111,11 +111,7 @@ impl Walk {
     fn note(&mut self, component: &[u8], hasher: &mut DefaultHasher) {
         fold::hash(component, hasher);
         let name = hasher.finish();
-        let spelling = {
-            let mut hasher = self.twins.keys.build_hasher();
-            component.hash(&mut hasher);
-            hasher.finish()
-        };
+        let spelling = self.twins.keys.hash_one(component);
         if *self.spellings.entry(name).or_insert(spelling) != spelling {
             self.twins.ambiguous.insert(name);
         }

@@ -140,3 +140,48 @@ fn unknown_and_omitted_keys() {
     assert_eq!(follow(&root, &objects, "Mystery").as_string(), Some("kept"));
     assert_eq!(root["Number"].as_signed_integer(), Some(5));
 }
+
+/// Every archive of a real iOS 13.3 bundle comes out as it was, byte for byte.
+#[test]
+fn real_archives() {
+    let Ok(data) = std::env::var("BKP_SHARED_DATA") else {
+        println!("skipped: BKP_SHARED_DATA is not set");
+        return;
+    };
+    let path = format!("file:{data}/bundles/ios13.3-unencrypted/Manifest.db?immutable=1");
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+    let db = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+    let mut archives = db.prepare("SELECT file FROM Files").unwrap();
+    let mut count = 0;
+    for archive in archives.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap() {
+        let archive = archive.unwrap();
+        let value = plist::Value::from_reader(std::io::Cursor::new(&archive)).unwrap();
+        let objects = value.as_dictionary().unwrap()["$objects"].as_array().unwrap().clone();
+        let root = objects[1].as_dictionary().unwrap();
+        let number = |key: &str| root[key].as_signed_integer().unwrap();
+        let object = |key: &str| root.contains_key(key).then(|| follow(root, &objects, key));
+        let data = |key: &str| object(key).map(|value| value.as_data().unwrap().to_vec());
+        let read = MbFile {
+            path: object("RelativePath").unwrap().as_string().unwrap().into(),
+            mode: number("Mode"),
+            inode: number("InodeNumber"),
+            uid: number("UserID"),
+            gid: number("GroupID"),
+            modified: number("LastModified"),
+            changed: number("LastStatusChange"),
+            born: number("Birth"),
+            size: number("Size"),
+            class: number("ProtectionClass"),
+            flags: number("Flags"),
+            target: object("Target").map(|value| value.as_string().unwrap().into()),
+            digest: data("Digest").map(|digest| (digest, DigestForm::Reference)),
+            encryption_key: None,
+            xattrs: data("ExtendedAttributes"),
+            omit: Vec::new(),
+            extra: Vec::new(),
+        };
+        assert!(read.encode() == archive, "{} differs", read.path);
+        count += 1;
+    }
+    assert_eq!(count, 1746);
+}
