@@ -168,6 +168,12 @@ impl Keychain {
         self.damage.as_ref()
     }
 
+    /// Returns the same for keeps.
+    #[must_use]
+    pub fn into_damage(self) -> Option<PlistError> {
+        self.damage
+    }
+
     fn read(&mut self, events: &mut Events<'_>) -> Result<(), PlistError> {
         while let Some(event) = events.next()? {
             let Event::Key(key) = event else { continue };

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
-//!                                                      └──▶ extract
+//!                                                      ├──▶ extract
+//!                                                      └──▶ keychain
 //! ```
 //!
 //! The crates below are re-exported, so that one dependency is enough.
@@ -12,6 +13,7 @@
 
 mod extract;
 mod inspect;
+mod keychain;
 mod locate;
 mod time;
 
@@ -25,6 +27,10 @@ pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
     Warning, inspect,
+};
+pub use keychain::{
+    AttributeFact, AttributeFacts, KeychainItemFacts, KeychainListing, KeychainProblem,
+    ReferenceFacts, Secrets, keychain,
 };
 pub use locate::{Found, LocateError, locate};
 pub use time::rfc3339;
