@@ -45,6 +45,8 @@ const PATH: &str = "keychain-backup.plist";
 mod limits {
     /// Bytes of the file.
     pub(super) const BYTES: usize = 64 << 20;
+    /// Items of all tables. Devices have a few thousand.
+    pub(super) const ITEMS: usize = 100_000;
     /// Bytes of an attribute's name. Devices write four to eight.
     pub(super) const NAME: usize = 256;
     /// Attributes of an item. Devices write about twenty.
@@ -125,8 +127,8 @@ impl Keychain {
 
     /// Reads the file, XML or binary. Nothing in it is opened.
     ///
-    /// When the file is damaged after its beginning, the items before are kept, and
-    /// [`damage`](Self::damage) tells of it.
+    /// When the file is damaged after its beginning, or has more than 100,000 items, those before
+    /// are kept, and [`damage`](Self::damage) tells of it.
     ///
     /// # Errors
     ///
@@ -220,6 +222,10 @@ impl Keychain {
                     }
                 }
                 other => skip(other.as_ref(), events)?,
+            }
+            if self.items.len() >= limits::ITEMS {
+                let what = "items of a keychain";
+                return Err(PlistError::LimitExceeded { what, limit: limits::ITEMS });
             }
             self.items.push(KeychainItem { table, index, v_data, reference });
             index = index.saturating_add(1);

@@ -362,6 +362,24 @@ fn the_length_of_the_file_is_limited() {
     }
 }
 
+/// One empty dictionary, many times over.
+#[test]
+fn the_number_of_items_is_limited() {
+    for count in [super::limits::ITEMS - 1, super::limits::ITEMS, super::limits::ITEMS + 1] {
+        let reference = |n: u32| n.to_be_bytes();
+        let root = [&[0xd1][..], &reference(1), &reference(2)].concat();
+        let mut table = vec![0xaf, 0x12];
+        table.extend(u32::try_from(count).unwrap().to_be_bytes());
+        table.extend(reference(3).repeat(count));
+        let objects = [root, b"\x54genp".to_vec(), table, vec![0xd0]];
+        let keychain = Keychain::parse(&crate::testing::lay_out(&objects, 4, 4, 0)).unwrap();
+        assert_eq!(keychain.items().len(), count.min(super::limits::ITEMS));
+        assert_eq!(keychain.damage().is_some(), count > super::limits::ITEMS, "{count}");
+        let error = keychain.items()[0].open(None).unwrap_err();
+        assert_eq!(error.code(), "bad-keychain-item");
+    }
+}
+
 #[test]
 fn ios_9_encrypted() {
     let Some(dir) = crate::testing::shared("bundles/ios9.3-encrypted-mbdb") else { return };

@@ -29,7 +29,7 @@ pub enum KeychainProblem {
         form: String,
     },
     /// The file cannot be read to its end.
-    #[error("the keychain is damaged after {items} items, and what follows is lost")]
+    #[error("the keychain cannot be read beyond {items} items, and what follows is lost")]
     Damaged {
         /// The items before.
         items: usize,
@@ -50,6 +50,7 @@ impl Fault for KeychainProblem {
             Self::Absent => "no-keychain",
             Self::Item { source, .. } => source.code(),
             Self::Unsupported { .. } => "unsupported-keychain-item",
+            Self::Damaged { source: PlistError::LimitExceeded { .. }, .. } => "limit-exceeded",
             Self::Damaged { .. } => "keychain-damaged",
             Self::Odd { notice } => notice.code,
         }
