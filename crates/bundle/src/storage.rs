@@ -35,6 +35,8 @@ trait Backend: fmt::Debug + Send + Sync {
 pub(crate) struct Stored {
     bytes: Bytes,
     len: u64,
+    read: u64,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,10 @@ enum Bytes {
 }
 
 impl Stored {
+    fn new(bytes: Bytes, len: u64) -> Self {
+        Self { bytes, len, read: 0, ended: false }
+    }
+
     /// Returns the length in bytes, as it was when the file was opened.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -52,10 +58,18 @@ impl Stored {
 
 impl Read for Stored {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match &mut self.bytes {
-            Bytes::File(file) => file.read(buf),
-            Bytes::Memory(bytes) => bytes.read(buf),
+        if self.ended {
+            return Ok(0);
         }
+        let n = match &mut self.bytes {
+            Bytes::File(file) => file.read(buf)?,
+            Bytes::Memory(bytes) => bytes.read(buf)?,
+        };
+        self.read = self.read.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+        // A read that came back short, at or beyond the length there was, has met the end: most
+        // payloads are read by one call.
+        self.ended = n < buf.len() && self.read >= self.len;
+        Ok(n)
     }
 }
 

@@ -7,6 +7,27 @@
 //!                                                      └──▶ keychain
 //! ```
 //!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//!
+//! use bkp_toolkit::bundle::{Limits, Opened, Storage};
+//! use bkp_toolkit::crypto::Passphrase;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = bkp_toolkit::locate("backups".as_ref())?;
+//! let backup = match Opened::open(Storage::directory(&folder)?, Limits::default())? {
+//!     Opened::Unlocked(backup) => backup,
+//!     Opened::Locked(backup) => {
+//!         backup.unlock(&Passphrase::new("password".into()), &mut |_| ControlFlow::Continue(()))?
+//!     }
+//! };
+//! for record in backup.catalog().records() {
+//!     println!("{}", record?.as_ref());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The crates below are re-exported, so that one dependency is enough.
 
 #![forbid(unsafe_code)]

@@ -46,7 +46,7 @@ impl Backend for Directory {
         if !metadata.is_file() {
             return Err(not_regular());
         }
-        Ok(Stored { len: metadata.len(), bytes: Bytes::File(file) })
+        Ok(Stored::new(Bytes::File(file), metadata.len()))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
@@ -81,7 +81,7 @@ impl Directory {
 impl Backend for Directory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         let len = self.len(name)?;
-        Ok(Stored { len, bytes: Bytes::File(File::open(self.path.join(name))?) })
+        Ok(Stored::new(Bytes::File(File::open(self.path.join(name))?), len))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {

@@ -28,7 +28,7 @@ impl Backend for Memory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         let bytes = Arc::clone(self.get(name)?);
         let len = self.len(name)?;
-        Ok(Stored { bytes: Bytes::Memory(io::Cursor::new(bytes)), len })
+        Ok(Stored::new(Bytes::Memory(io::Cursor::new(bytes)), len))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
