@@ -10,7 +10,7 @@
 //!
 //! [`Bundle::open`] reads what needs no password, [`Bundle::open_catalog`] finds out whether one
 //! is needed, and [`Backup::unlock`] takes it. An unlocked backup is a
-//! [`Source`](bkp_core::Source). Nothing here writes, and SQLite never sees the original file.
+//! [`Source`](bkp_core::Source), and [`Keychain::find`] finds its keychain. Nothing here writes, and SQLite never sees the original file.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod bplist;
 mod catalog;
 mod error;
 mod info_plist;
+mod keychain;
 #[cfg(test)]
 mod made;
 mod manifest_db;
@@ -42,6 +43,10 @@ pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
 pub use info_plist::{InfoApplication, InfoPlist};
+pub use keychain::{
+    AttributeValue, FoundKeychain, Keychain, KeychainItem, KeychainItemError, KeychainTable,
+    OpenedItem, PersistentRef,
+};
 pub use manifest_db::{DbRecords, ManifestDb};
 pub use manifest_mbdb::{ManifestMbdb, MbdbRows};
 pub use manifest_plist::{Application, Lockdown, ManifestPlist};

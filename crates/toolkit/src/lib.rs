@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
-//!                                                      └──▶ extract
+//!                                                      ├──▶ extract
+//!                                                      └──▶ keychain
 //! ```
 //!
 //! ```no_run
@@ -33,6 +34,7 @@
 
 mod extract;
 mod inspect;
+mod keychain;
 mod locate;
 mod time;
 
@@ -46,6 +48,10 @@ pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
     Warning, inspect,
+};
+pub use keychain::{
+    AttributeFact, AttributeFacts, KeychainItemFacts, KeychainListing, KeychainProblem,
+    ReferenceFacts, Secrets, keychain,
 };
 pub use locate::{Found, LocateError, locate};
 pub use time::rfc3339;
