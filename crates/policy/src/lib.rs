@@ -9,7 +9,7 @@
 //! catalog, walked once or twice ─▶ Selection: what is kept, its parents, counts and bytes
 //! ```
 //!
-//! [`Rules`] judge one row at a time. A [`Selection`] has seen the whole catalog, so it knows
+//! [`Rules`] judge one row at a time, and so do [`EntryPatterns`], by which one looks for entries. A [`Selection`] has seen the whole catalog, so it knows
 //! which directories are needed by what is kept, and which database a `-wal` belongs to.
 //!
 //! # Patterns
@@ -44,5 +44,5 @@ mod selection;
 mod sqlite;
 
 pub use error::PolicyError;
-pub use rules::{EntryType, Explanation, Reason, Rules, RulesBuilder};
+pub use rules::{EntryPatterns, EntryType, Explanation, Reason, Rules, RulesBuilder};
 pub use selection::{Counts, Dropped, Selection};

@@ -1,6 +1,7 @@
 //! Rules a person writes.
 
 mod builder;
+mod entries;
 mod file;
 mod filter;
 mod pattern;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bkp_core::{Entry, EntryKind, Select, Verdict};
 
 pub use builder::RulesBuilder;
+pub use entries::EntryPatterns;
 pub use filter::EntryType;
 use filter::Filters;
 use pattern::Pattern;

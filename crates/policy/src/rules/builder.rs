@@ -9,7 +9,7 @@ use crate::PolicyError;
 
 /// The most rules of one run. A file of rules is read by people; each may cost a regular
 /// expression.
-const MOST_RULES: usize = 10_000;
+pub(super) const MOST_RULES: usize = 10_000;
 
 /// Collects rules and filters, and compiles them.
 ///

@@ -75,8 +75,21 @@ impl Pattern {
         Ok(Self { domain, path, below })
     }
 
+    /// Compiles the pattern of a place in a domain, or without a domain in any.
+    pub(super) fn of_place(text: &str, ignore_case: bool) -> Result<Self, PolicyError> {
+        if Piece::scan(text)?.iter().any(|(_, piece)| *piece == Piece::Colon) {
+            return Self::new(text, ignore_case);
+        }
+        Self::new(&format!("*:{}", text.strip_prefix('/').unwrap_or(text)), ignore_case)
+    }
+
     pub(super) fn matches_domain(&self, domain: &[u8]) -> bool {
         self.domain.matches_whole(domain)
+    }
+
+    /// Returns true when the path itself matches, and not only one above it.
+    pub(super) fn matches_path_itself(&self, path: &[u8]) -> bool {
+        self.path.matches_whole(path)
     }
 
     pub(super) fn matches_path(&self, path: &[u8]) -> bool {
@@ -87,6 +100,32 @@ impl Pattern {
 
 fn too_long(text: &str) -> PolicyError {
     PolicyError::PatternTooLong { length: text.len(), most: LONGEST, depth: DEEPEST }
+}
+
+/// A compiled pattern for the last component of a path.
+#[derive(Debug)]
+pub(super) struct NamePattern(Matcher);
+
+impl NamePattern {
+    /// Compiles a pattern, or returns nothing when its `:` or `/` say that it means more than a
+    /// name.
+    pub(super) fn new(text: &str, ignore_case: bool) -> Result<Option<Self>, PolicyError> {
+        if text.len() > LONGEST {
+            return Err(too_long(text));
+        }
+        let pieces = Piece::scan(text)?;
+        let beyond = |piece| matches!(piece, Piece::Colon | Piece::Char('/'));
+        if pieces.iter().any(|&(_, piece)| beyond(piece)) {
+            return Ok(None);
+        }
+        let matcher = Matcher::new(text, &pieces, ignore_case)
+            .map_err(|source| PolicyError::Pattern { pattern: text.into(), source })?;
+        Ok(Some(Self(matcher)))
+    }
+
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        self.0.matches_whole(name)
+    }
 }
 
 /// What one half of a pattern matches.
