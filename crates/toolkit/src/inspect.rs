@@ -42,7 +42,7 @@ pub struct Inspection {
 }
 
 /// The device, as `Manifest.plist` and, failing that, `Info.plist` describe it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct DeviceFacts {
     /// The name its owner gave it.
@@ -149,7 +149,7 @@ pub fn inspect(bundle: &Bundle, opened: Result<&Opened, &BundleError>) -> Inspec
     }
 }
 
-fn device(bundle: &Bundle) -> DeviceFacts {
+pub(crate) fn device(bundle: &Bundle) -> DeviceFacts {
     let lockdown = &bundle.manifest().lockdown;
     let info = bundle.info();
     let or = |first: &Option<String>, second: Option<&Option<String>>| {
@@ -168,6 +168,13 @@ fn device(bundle: &Bundle) -> DeviceFacts {
     }
 }
 
+/// Returns when the backup was made, by the first of the property lists that says it.
+pub(crate) fn made(bundle: &Bundle) -> Option<i64> {
+    let status = || bundle.status().and_then(|status| status.date);
+    let info = || bundle.info().and_then(|info| info.last_backup_date);
+    bundle.manifest().date.or_else(status).or_else(info)
+}
+
 fn backup(bundle: &Bundle, warnings: &mut Vec<Warning>) -> BackupFacts {
     let (manifest, info, status) = (bundle.manifest(), bundle.info(), bundle.status());
     let snapshot_state = status.and_then(|s| s.snapshot_state.clone());
@@ -179,10 +186,9 @@ fn backup(bundle: &Bundle, warnings: &mut Vec<Warning>) -> BackupFacts {
             message: format!("Status.plist says that the backup is {state}, not finished"),
         });
     }
-    let date = manifest.date.or_else(|| status.and_then(|s| s.date));
     BackupFacts {
         version: manifest.version.clone(),
-        date: date.or_else(|| info.and_then(|i| i.last_backup_date)).and_then(rfc3339),
+        date: made(bundle).and_then(rfc3339),
         snapshot_state,
         is_full: status.and_then(|s| s.is_full_backup),
         was_passcode_set: manifest.was_passcode_set,

@@ -2,8 +2,10 @@
 //! calls.
 //!
 //! ```text
+//! list_backups
 //! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
 //!                                                      ├──▶ extract
+//!                                                      ├──▶ hash_files
 //!                                                      └──▶ keychain
 //! ```
 //!
@@ -33,8 +35,11 @@
 #![forbid(unsafe_code)]
 
 mod extract;
+mod found;
+mod hash;
 mod inspect;
 mod keychain;
+mod list;
 mod locate;
 mod time;
 
@@ -45,6 +50,8 @@ pub use bkp_policy as policy;
 pub use bkp_restore as restore;
 
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
+pub use found::{BackupState, Found};
+pub use hash::{ContentHash, HashError, hash_files};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
     Warning, inspect,
@@ -53,5 +60,6 @@ pub use keychain::{
     AttributeFact, AttributeFacts, KeychainItemFacts, KeychainListing, KeychainProblem,
     ReferenceFacts, Secrets, keychain,
 };
-pub use locate::{Found, LocateError, locate};
+pub use list::{TreeSize, known_roots, list_backups, tree_size};
+pub use locate::{LocateError, locate};
 pub use time::rfc3339;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bkp_bundle::{Bundle, Limits, Storage};
+use crate::Found;
 
 /// Why a path means no backup, or more than one.
 #[derive(Debug, thiserror::Error)]
@@ -55,37 +55,6 @@ impl LocateError {
     }
 }
 
-/// A backup among several, as far as it can be told without a password.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// Its folder.
-    pub path: PathBuf,
-    /// The device's name for itself.
-    pub device_name: Option<String>,
-    /// The system version it ran.
-    pub product_version: Option<String>,
-    /// When the backup was made, in seconds since the Unix epoch.
-    pub date: Option<i64>,
-    /// Whether it is encrypted.
-    pub encrypted: Option<bool>,
-}
-
-impl Found {
-    fn describe(path: PathBuf) -> Self {
-        let bundle = Storage::directory(&path)
-            .ok()
-            .and_then(|storage| Bundle::open(storage, Limits::default()).ok());
-        let manifest = bundle.as_ref().map(Bundle::manifest);
-        Self {
-            device_name: manifest.and_then(|m| m.lockdown.device_name.clone()),
-            product_version: manifest.and_then(|m| m.lockdown.product_version.clone()),
-            date: manifest.and_then(|m| m.date),
-            encrypted: bundle.as_ref().map(Bundle::is_encrypted),
-            path,
-        }
-    }
-}
-
 /// Finds the backup that a path means: the folder itself, or the only one directly in it.
 ///
 /// # Errors
@@ -99,15 +68,7 @@ pub fn locate(path: &Path) -> Result<PathBuf, LocateError> {
     if is_bundle(path).map_err(fail)? {
         return Ok(path.into());
     }
-    let mut within = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(fail)? {
-        let candidate = entry.map_err(fail)?.path();
-        // What cannot be looked into is passed over, as the folder may hold anything.
-        if candidate.is_dir() && is_bundle(&candidate).unwrap_or(false) {
-            within.push(candidate);
-        }
-    }
-    within.sort_unstable();
+    let within = bundles_in(path, |_| false).map_err(fail)?;
     match within.as_slice() {
         [] => Err(LocateError::NotABackup { path: path.into() }),
         [only] => Ok(only.clone()),
@@ -118,8 +79,31 @@ pub fn locate(path: &Path) -> Result<PathBuf, LocateError> {
     }
 }
 
+/// Lists the backups directly in a folder, by path, and besides them what `named` says is called
+/// like one.
+pub(crate) fn bundles_in(path: &Path, named: impl Fn(&Path) -> bool) -> io::Result<Vec<PathBuf>> {
+    let mut within = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let candidate = entry?.path();
+        let found = match std::fs::metadata(&candidate) {
+            // What cannot be looked into is passed over, as the folder may hold anything.
+            Ok(metadata) if metadata.is_dir() => {
+                named(&candidate) || is_bundle(&candidate).unwrap_or(false)
+            }
+            Ok(_) => false,
+            // A link to a disk that is not there, for one.
+            Err(_) => named(&candidate),
+        };
+        if found {
+            within.push(candidate);
+        }
+    }
+    within.sort_unstable();
+    Ok(within)
+}
+
 /// A folder with a manifest of any age is a backup, whatever else may be missing from it.
-fn is_bundle(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_bundle(path: &Path) -> io::Result<bool> {
     for name in ["Manifest.plist", "Manifest.db", "Manifest.mbdb"] {
         if path.join(name).symlink_metadata().is_ok() {
             return Ok(true);
