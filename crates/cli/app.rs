@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::args::GlobalArgs;
@@ -52,6 +52,11 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Cli { global, command }) => run(global, &command),
         Err(error) => parse_failed(&error, wants_json(&args)),
     }
+}
+
+/// Returns the command line, for what is made of it: completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
 }
 
 fn run(global: GlobalArgs, command: &Command) -> ExitCode {
@@ -135,7 +140,11 @@ mod tests {
             let examples: Vec<&str> = examples.lines().collect();
             assert_eq!(examples.len(), 3, "{}", command.get_name());
             assert!(examples.iter().all(|line| line.starts_with("  bkp ")));
-            assert!(codes.contains("0 ") && codes.contains("12 "), "{}", command.get_name());
+            let of = |code: &str| codes.contains(code);
+            assert!(of("0 "), "{}", command.get_name());
+            // Whoever may ask for a password says what becomes of a wrong one.
+            let asks = command.get_arguments().any(|arg| arg.get_id() == "password_file");
+            assert!(of("12 ") == asks, "{}", command.get_name());
         }
     }
 

@@ -1,10 +1,14 @@
 //! The subcommands, one file each.
 
 mod cat;
+mod completions;
 mod extract;
+mod find;
 mod inspect;
 mod keychain;
+mod list;
 mod ls;
+mod man;
 
 use std::process::ExitCode;
 
@@ -16,10 +20,14 @@ use crate::ui::Ui;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
+    List(list::ListArgs),
     Ls(ls::LsArgs),
+    Find(find::FindArgs),
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
     Keychain(keychain::KeychainArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Command {
@@ -27,20 +35,28 @@ impl Command {
     pub(crate) fn format(&self) -> Format {
         match self {
             Self::Inspect(args) => args.format(),
+            Self::List(args) => args.format(),
             Self::Ls(args) => args.format(),
+            Self::Find(args) => args.format(),
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Completions(args) => args.format(),
+            Self::Man(args) => args.format(),
         }
     }
 
     pub(crate) fn run(&self, ui: &Ui) -> Result<ExitCode, CommandError> {
         match self {
             Self::Inspect(args) => inspect::run(args, ui),
+            Self::List(args) => list::run(args, ui),
             Self::Ls(args) => ls::run(args, ui),
+            Self::Find(args) => find::run(args, ui),
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
         }
     }
 }

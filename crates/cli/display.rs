@@ -8,4 +8,4 @@ mod time;
 pub(crate) use escape::{Location, Name, Text};
 pub(crate) use size::Size;
 pub(crate) use style::{Styles, label};
-pub(crate) use time::Rfc3339;
+pub(crate) use time::{InZone, Rfc3339, parse_zone};

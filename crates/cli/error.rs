@@ -1,7 +1,6 @@
 //! How a failed command ends: its code, what it says and advises, and what it exits with.
 
 mod blame;
-mod found;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -12,8 +11,8 @@ use serde::Serialize;
 use bkp_toolkit::Found;
 
 use crate::display::{Styles, Text, label};
+use crate::found::{FoundFacts, FoundLine};
 use crate::json::{SCHEMA_VERSION, write_line};
-use found::{FoundFacts, FoundLine};
 
 /// What sort of failure, which is the exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,8 +1,9 @@
-//! Writing the lines of `bkp ls`.
+//! Writing the lines of `bkp ls` and `bkp find`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
+use bkp_toolkit::ContentHash;
 use bkp_toolkit::bundle::{BundlePayloads, StoredIndex};
 use bkp_toolkit::core::{Entry, EntryKind};
 
@@ -12,15 +13,29 @@ use crate::json::{Line, SCHEMA_VERSION};
 use crate::problems::{Item, Tally};
 use crate::ui::Ui;
 
+/// What a listing looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// The `kind` of the document.
+    pub(crate) kind: &'static str,
+    /// Mode, class, size and time too, in text.
+    pub(crate) long: bool,
+    /// Exact names that end with NUL, in text.
+    pub(crate) null: bool,
+    /// The SHA-256 of files too.
+    pub(crate) hash: bool,
+}
+
 /// A listing under way.
 #[derive(Debug)]
 pub(crate) struct Listing<'a> {
     out: BufWriter<File>,
     ui: &'a Ui,
     stored: StoredIndex,
-    long: bool,
+    look: Look,
     line: Line,
     counts: Counts,
+    files_hashed: Option<u64>,
     /// Kept for the end of the one document; the other forms write them as they come.
     problems: Vec<Item>,
     /// How problems and oddities count.
@@ -47,18 +62,25 @@ impl<'a> Listing<'a> {
         mut out: BufWriter<File>,
         ui: &'a Ui,
         payloads: &BundlePayloads,
-        long: bool,
+        look: Look,
     ) -> io::Result<Self> {
         if ui.format == Format::Json {
-            write!(out, "{{\"schema_version\":{SCHEMA_VERSION},\"kind\":\"ls\",\"entries\":[")?;
+            let kind = look.kind;
+            write!(out, "{{\"schema_version\":{SCHEMA_VERSION},\"kind\":\"{kind}\",\"entries\":[")?;
         }
         let (line, counts, problems) = (Line::default(), Counts::default(), Vec::new());
         let stored = payloads.index();
-        Ok(Self { out, ui, stored, long, line, counts, problems, tally: Tally::default() })
+        let tally = Tally::default();
+        Ok(Self { out, ui, stored, look, line, counts, files_hashed: None, problems, tally })
     }
 
     /// Writes an entry.
     pub(crate) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        self.hashed(entry, None)
+    }
+
+    /// Writes an entry with the SHA-256 of its content.
+    pub(crate) fn hashed(&mut self, entry: &Entry, hash: Option<&ContentHash>) -> io::Result<()> {
         let first = self.counts.entries() == 0;
         match entry.kind {
             EntryKind::File => self.counts.files += 1,
@@ -66,13 +88,13 @@ impl<'a> Listing<'a> {
             _ => self.counts.symlinks += 1,
         }
         match self.ui.format {
-            Format::Text => self.text(entry),
+            Format::Text => self.text(entry, hash),
             Format::JsonLines => {
-                self.fields(entry)?;
+                self.fields(entry, hash);
                 self.line.end(&mut self.out)
             }
             Format::Json => {
-                self.fields(entry)?;
+                self.fields(entry, hash);
                 self.out.write_all(if first { b"\n" } else { b",\n" })?;
                 self.out.write_all(self.line.close())
             }
@@ -95,6 +117,21 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
+    /// Notes how many files were hashed, found or not.
+    pub(crate) fn files_hashed(&mut self, count: Option<u64>) {
+        self.files_hashed = count;
+    }
+
+    /// Hands on what was written so far.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// Returns the number of entries so far.
+    pub(crate) fn entries(&self) -> u64 {
+        self.counts.entries()
+    }
+
     /// Writes the end. Without it the listing is not whole, and JSON does not parse.
     pub(crate) fn end(mut self) -> io::Result<Tally> {
         let Counts { files, directories, symlinks, problems } = self.counts;
@@ -107,6 +144,9 @@ impl<'a> Listing<'a> {
             .value("directories", directories)
             .value("symlinks", symlinks)
             .value("problems", problems);
+        if let Some(count) = self.files_hashed {
+            line.value("files_hashed", count);
+        }
         match self.ui.format {
             Format::Text => {}
             Format::JsonLines => line.end(&mut self.out)?,
@@ -129,7 +169,7 @@ impl<'a> Listing<'a> {
     }
 
     /// Builds the line of an entry, without its end.
-    fn fields(&mut self, entry: &Entry) -> io::Result<()> {
+    fn fields(&mut self, entry: &Entry, hash: Option<&ContentHash>) {
         let stored = self.is_stored(entry);
         let metadata = &entry.metadata;
         let line = self.line.begin();
@@ -153,13 +193,30 @@ impl<'a> Listing<'a> {
         if let EntryKind::Symlink(target) = &entry.kind {
             line.name("target", "target_b64", target);
         }
-        Ok(())
+        if self.look.hash {
+            match hash {
+                Some(hash) => line.hex("sha256", hash),
+                None => line.value("sha256", None::<u8>),
+            };
+        }
     }
 
-    fn text(&mut self, entry: &Entry) -> io::Result<()> {
-        let stored = !self.long || entry.kind != EntryKind::File || self.is_stored(entry);
+    fn text(&mut self, entry: &Entry, hash: Option<&ContentHash>) -> io::Result<()> {
+        let Look { kind: _, long, null, hash: with_hash } = self.look;
+        let stored = !long || entry.kind != EntryKind::File || self.is_stored(entry);
         let out = &mut self.out;
-        if self.long {
+        if with_hash {
+            // As wide for what is no file, so that names stand below one another.
+            let hash = hash.map_or_else(|| "-".into(), hex);
+            write!(out, "{hash:<64}  ")?;
+        }
+        if null {
+            out.write_all(entry.domain.as_bytes())?;
+            out.write_all(b":")?;
+            out.write_all(entry.path.as_bytes())?;
+            return out.write_all(b"\0");
+        }
+        if long {
             let metadata = &entry.metadata;
             let class = entry.protection.map(|class| class.to_string());
             write!(
@@ -168,7 +225,7 @@ impl<'a> Listing<'a> {
                 Mode(entry),
                 class.as_deref().unwrap_or("-"),
                 Size(metadata.size_hint),
-                Rfc3339(metadata.modified)
+                self.ui.time(metadata.modified)
             )?;
         }
         write!(
@@ -176,7 +233,7 @@ impl<'a> Listing<'a> {
             "{}",
             Location { domain: entry.domain.as_bytes(), path: entry.path.as_bytes() }
         )?;
-        if self.long {
+        if long {
             if let EntryKind::Symlink(target) = &entry.kind {
                 write!(out, " -> {}", Name(target))?;
             }
@@ -186,6 +243,11 @@ impl<'a> Listing<'a> {
         }
         out.write_all(b"\n")
     }
+}
+
+/// Spells a hash in lower-case digits.
+fn hex(hash: &ContentHash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Shows the mode as `ls -l` does.

@@ -7,6 +7,8 @@ mod args;
 mod commands;
 mod display;
 mod error;
+mod explain;
+mod found;
 mod json;
 mod listing;
 mod open;

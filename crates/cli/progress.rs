@@ -44,6 +44,8 @@ impl ProgressMode {
 pub(crate) struct Progress<'u> {
     ui: &'u Ui,
     bar: ProgressBar,
+    /// What is being done to the entries.
+    phase: &'static str,
     begun: Instant,
     /// When progress was last shown, in milliseconds since `begun`, plus one; 0 is never.
     shown: AtomicU64,
@@ -79,12 +81,29 @@ impl<'u> Progress<'u> {
         Self {
             ui,
             bar,
+            phase: "extracting",
             begun: Instant::now(),
             shown: AtomicU64::new(0),
             selected: Count::default(),
             staged: Count::default(),
             problems: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Says what is done to the entries, in a word or two.
+    pub(crate) fn phase(mut self, phase: &'static str) -> Self {
+        self.phase = phase;
+        self
+    }
+
+    /// Returns true if a bar may be on the terminal.
+    pub(crate) fn is_bar(&self) -> bool {
+        self.ui.progress == ProgressMode::Bar
+    }
+
+    /// Does something while the bar is not on the terminal, such as writing to it.
+    pub(crate) fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.bar.suspend(write)
     }
 
     /// Takes the news of a key derivation. Breaks when the user wants an end.
@@ -139,7 +158,7 @@ impl<'u> Progress<'u> {
     fn show_entries(&self) {
         let (files, bytes) = self.staged.get();
         let (all_files, all_bytes) = self.selected.get();
-        self.show("extracting", "bytes", (bytes, all_bytes), Some((files, all_files)));
+        self.show(self.phase, "bytes", (bytes, all_bytes), Some((files, all_files)));
     }
 
     fn show(
@@ -268,6 +287,7 @@ mod tests {
             styles: Styles::default(),
             progress: ProgressMode::Silent,
             stop: Stop::default(),
+            zone: jiff::tz::TimeZone::UTC,
         };
         let progress = Progress::new(&ui);
         let mut entry = Entry::derive(

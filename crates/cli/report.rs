@@ -5,9 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use bkp_toolkit::{BackupFacts, CatalogFacts, DeviceFacts, Inspection, KeybagFacts};
 
 use crate::display::{Name, Size, Styles, Text, label};
+use crate::ui::{self, Ui};
 
 /// Domains shown by name; the JSON has them all.
 const TOP: usize = 10;
@@ -17,9 +20,9 @@ pub(crate) fn write(
     out: &mut dyn Write,
     path: &Path,
     inspection: &Inspection,
-    styles: Styles,
+    ui: &Ui,
 ) -> io::Result<()> {
-    let mut report = Report { out, styles };
+    let mut report = Report { out, ui, styles: ui::stdout_styles() };
     report.row("Backup", Name(path.as_os_str().as_bytes()))?;
     report.device(&inspection.device)?;
     report.backup(&inspection.backup)?;
@@ -37,6 +40,7 @@ pub(crate) fn write(
 
 struct Report<'o> {
     out: &'o mut dyn Write,
+    ui: &'o Ui,
     styles: Styles,
 }
 
@@ -71,9 +75,18 @@ impl Report<'_> {
         self.said("Phone", device.phone_number.as_deref())
     }
 
+    /// Shows a time of machine output as people want it.
+    fn time(&self, date: &str) -> String {
+        match date.parse::<Timestamp>() {
+            Ok(timestamp) => self.ui.time(timestamp.as_second()).to_string(),
+            Err(_) => date.to_owned(),
+        }
+    }
+
     fn backup(&mut self, backup: &BackupFacts) -> io::Result<()> {
         let host = backup.host_version.as_ref().map(|host| format!(", by host software {host}"));
-        let date = backup.date.as_deref().unwrap_or("(no date)");
+        let date = backup.date.as_deref().map(|date| self.time(date));
+        let date = date.as_deref().unwrap_or("(no date)");
         self.said("Made", Some(&format!("{date}{}", host.unwrap_or_default())))?;
         let state = backup.snapshot_state.as_deref().unwrap_or("unknown");
         let version = backup.version.as_deref().unwrap_or("unknown");

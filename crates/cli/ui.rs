@@ -1,11 +1,13 @@
 //! What every command is given: where to write, how, and whether to stop.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 
+use jiff::tz::TimeZone;
+
 use crate::args::{Format, GlobalArgs, ProgressWhen};
-use crate::display::Styles;
+use crate::display::{InZone, Rfc3339, Styles, Text, label};
 use crate::error::CommandError;
 use crate::problems::Item;
 use crate::progress::ProgressMode;
@@ -21,11 +23,13 @@ pub(crate) struct Ui {
     pub(crate) styles: Styles,
     pub(crate) progress: ProgressMode,
     pub(crate) stop: Stop,
+    /// Of times in text.
+    pub(crate) zone: TimeZone,
 }
 
 impl Ui {
     pub(crate) fn new(global: GlobalArgs, format: Format, stop: Stop) -> Self {
-        let GlobalArgs { color, progress } = global;
+        let GlobalArgs { color, progress, tz: zone } = global;
         anstream::ColorChoice::from(color).write_global();
         let terminal = io::stderr().is_terminal();
         let progress = match progress {
@@ -35,12 +39,31 @@ impl Ui {
             ProgressWhen::Auto | ProgressWhen::Always if terminal => ProgressMode::Bar,
             ProgressWhen::Auto | ProgressWhen::Always => ProgressMode::Lines,
         };
-        Self { format, styles: stderr_styles(), progress, stop }
+        Self { format, styles: stderr_styles(), progress, stop, zone }
     }
 
     /// Returns true if what goes to stderr must be JSON.
     pub(crate) fn json_events(&self) -> bool {
         self.format != Format::Text || self.progress == ProgressMode::Json
+    }
+
+    /// Shows seconds since the Unix epoch in the zone that was asked for.
+    pub(crate) fn time(&self, seconds: i64) -> InZone<'_> {
+        InZone { time: Rfc3339(seconds), zone: &self.zone }
+    }
+
+    /// Writes a note to a person on stderr. Programs are told the same by their document.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.json_events() {
+            let note = label(self.styles.help, "note:");
+            let _ = writeln!(io::stderr().lock(), "{note} {}", Text(text));
+        }
+    }
+
+    /// Writes a failure of one of several things to stderr, for a person.
+    pub(crate) fn failure(&self, code: &str, message: &str) {
+        let head = label(self.styles.error, format_args!("error[{code}]:"));
+        let _ = writeln!(io::stderr().lock(), "{head} {}", Text(message));
     }
 
     /// Writes a problem to stderr. What cannot be written there can be said nowhere.

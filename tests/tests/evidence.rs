@@ -22,6 +22,8 @@ fn no_command_changes_the_source() {
         let lines = sandbox.run_unlocked(&["ls", name, "--jsonl"]).exits(0).lines();
         assert_eq!(lines.len(), truth.counts.rows + 1, "{name}");
         sandbox.run_unlocked(&["cat", name, "HomeDomain:Library/Notes/note.txt"]).exits(0);
+        sandbox.run_unlocked(&["find", name, "*.db", "--hash"]).exits(0);
+        sandbox.run(&["list", name, "--size"]).exits(0);
         let out = format!("{name}-out");
         sandbox.run_unlocked(&["extract", name, "-o", &out]).exits(0);
         assert!(tree(&sandbox.path(name)) == before, "{name} was changed");

@@ -1,5 +1,6 @@
 //! `--include` and the rest: which entries take part.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
@@ -47,6 +48,14 @@ pub(crate) struct FilterArgs {
 
 const HEADING: &str = "Filters";
 
+/// Asks which rule decides about an entry.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ExplainArg {
+    /// Say which rule decides about this entry, and do nothing else
+    #[arg(long, value_name = "DOMAIN:PATH", help_heading = HEADING)]
+    pub(crate) explain: Option<OsString>,
+}
+
 impl Args for FilterArgs {
     fn augment_args(command: Command) -> Command {
         let option = |name: &'static str, value: &'static str, help: &'static str| {
@@ -60,7 +69,7 @@ impl Args for FilterArgs {
             .arg(many("include-from", "FILE", "Read globs to include from FILE, one a line").value_parser(path.clone()))
             .arg(many("exclude-from", "FILE", "Read globs to exclude from FILE, one a line").value_parser(path))
             .arg(many("rules", "FILE", "Read rules \"+ GLOB\" and \"- GLOB\" from FILE, one a line").value_parser(clap::value_parser!(PathBuf)))
-            .arg(option("ignore-case", "", "Match names whatever their case").action(ArgAction::SetTrue))
+            .arg(option("ignore-case", "", "Match names whatever their case").short('i').action(ArgAction::SetTrue))
             .arg(option("min-size", "SIZE", "Take files of at least SIZE (10M, 1GiB)").value_parser(parse_size))
             .arg(option("max-size", "SIZE", "Take files of at most SIZE").value_parser(parse_size))
             .arg(option("newer", "TIME", "Take what was modified at TIME or later (2024-05-01, 2024-05-01T12:00:00Z; UTC)").value_parser(parse_time))
@@ -117,7 +126,7 @@ fn collect<T: Clone + Send + Sync + 'static>(
 
 /// Reads a size: a whole number with an optional unit. `K`, `KB` and `KiB` are all 1024 bytes,
 /// as in the other tools of this trade.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| "expected a number such as 4096 or 10M")?;

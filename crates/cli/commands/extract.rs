@@ -1,6 +1,5 @@
 //! `bkp extract`: a readable tree.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,16 +8,17 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use bkp_toolkit::bundle::{Backup, Opened, Unlocked};
-use bkp_toolkit::core::{Report, RunError, Select};
+use bkp_toolkit::bundle::{Backup, Unlocked};
+use bkp_toolkit::core::{Entry, Report, RunError, Select};
 use bkp_toolkit::policy::{Rules, Selection};
 use bkp_toolkit::restore::{Extracted, RunCounts};
 use bkp_toolkit::{ExtractError, ExtractOptions, NamePolicy};
 
-use crate::args::{BackupArgs, FilterArgs, Format, PasswordArgs};
-use crate::display::{Location, Name, Rfc3339, Size};
+use crate::args::{BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs};
+use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind};
-use crate::json::{Line, SCHEMA_VERSION, write_line};
+use crate::explain::{Explained, explain};
+use crate::json::{SCHEMA_VERSION, write_line};
 use crate::open::{self, damaged_keys};
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
@@ -61,9 +61,8 @@ pub(crate) struct ExtractArgs {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
-    /// Say which rule decides about this entry, and do nothing else
-    #[arg(long, value_name = "DOMAIN:PATH", help_heading = "Filters")]
-    explain: Option<OsString>,
+    #[command(flatten)]
+    explain: ExplainArg,
 
     #[command(flatten)]
     password: PasswordArgs,
@@ -115,13 +114,17 @@ impl ExtractArgs {
 
 pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let ExtractArgs { backup, output, names, overwrite, dry_run, json: _, .. } = args;
-    let ExtractArgs { threads, explain: asked, password, filters, .. } = args;
+    let ExtractArgs { threads, explain: ExplainArg { explain: asked }, password, filters, .. } =
+        args;
     let started = Rfc3339::now();
     let rules = rules::build(filters)?;
     let (path, opened) = open::open(backup)?;
     let progress = Progress::new(ui);
     let target = match (asked, output) {
-        (Some(name), _) => return explain(opened, name, &rules, args, ui, &progress),
+        (Some(name), _) => {
+            let judge = |entry: &Entry| Explained::from(&rules.explain(entry));
+            return explain(opened, name, &judge, password, ui, &progress);
+        }
         (None, output) => output.as_deref().unwrap_or(Path::new("")),
     };
     // Before the password is asked for, which takes a person's time.
@@ -227,49 +230,6 @@ fn plan(
         bytes: kept.bytes,
         ..Summary::default()
     })
-}
-
-/// Says which rule decides about an entry.
-fn explain(
-    opened: Opened,
-    name: &OsString,
-    rules: &Rules,
-    args: &ExtractArgs,
-    ui: &Ui,
-    progress: &Progress<'_>,
-) -> Result<ExitCode, CommandError> {
-    let (domain, path) = rules::exact_name(name.as_bytes())?;
-    // Rules need the row and nothing more, and an old backup gives that without a password.
-    let unlocked;
-    let catalog = match &opened {
-        Opened::Locked(locked) if locked.catalog().is_some() => locked.catalog(),
-        _ => {
-            unlocked = open::unlocked(opened, &args.password, ui, progress)?;
-            Some(unlocked.catalog())
-        }
-    };
-    let place = Location { domain: domain.as_bytes(), path: path.as_bytes() };
-    let found = catalog.map(|catalog| catalog.find(&domain, &path)).transpose()?.flatten();
-    let Some(record) = found else {
-        let message = format!("the backup has no entry {place}");
-        return Err(CommandError::new(Kind::NotABackup, "entry-not-found", message));
-    };
-    let explanation = rules.explain(record.as_ref());
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => writeln!(out, "{place}: {explanation}"),
-        _ => {
-            let mut line = Line::default();
-            line.begin().value("schema_version", SCHEMA_VERSION).plain("kind", b"explain");
-            line.name("domain", "domain_b64", domain.as_bytes())
-                .name("relative_path", "relative_path_b64", path.as_bytes())
-                .value("keep", explanation.keep)
-                .value("explanation", explanation.to_string())
-                .end(&mut out)
-        }
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// What a run did, or would do.

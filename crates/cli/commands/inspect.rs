@@ -68,7 +68,7 @@ pub(crate) fn run(args: &InspectArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     let inspection = bkp_toolkit::inspect(&bundle, opened.as_ref());
     let mut out = ui::stdout()?;
     let written = match ui.format {
-        Format::Text => report::write(&mut out, &path, &inspection, ui::stdout_styles()),
+        Format::Text => report::write(&mut out, &path, &inspection, ui),
         _ => write_line(&mut out, &inspection),
     };
     written

@@ -8,9 +8,10 @@ use bkp_toolkit::bundle::{BundlePayloads, Catalog, Opened};
 use bkp_toolkit::core::{Entry, Select as _, Source as _};
 use bkp_toolkit::policy::Rules;
 
-use crate::args::{BackupArgs, FilterArgs, Format, PasswordArgs};
+use crate::args::{BackupArgs, ExplainArg, FilterArgs, Format, ListingArgs, PasswordArgs};
 use crate::error::CommandError;
-use crate::listing::Listing;
+use crate::explain::{Explained, explain};
+use crate::listing::{Listing, Look};
 use crate::open::{self, damaged_keys};
 use crate::password;
 use crate::problems::Item;
@@ -29,17 +30,8 @@ pub(crate) struct LsArgs {
     #[command(flatten)]
     backup: BackupArgs,
 
-    /// Write one JSON document, and errors as JSON
-    #[arg(long, conflicts_with = "jsonl")]
-    json: bool,
-
-    /// Write one JSON object a line, the last one a summary, and errors as JSON
-    #[arg(long)]
-    jsonl: bool,
-
-    /// Show mode, protection class, size and time too
-    #[arg(short, long)]
-    long: bool,
+    #[command(flatten)]
+    listing: ListingArgs,
 
     /// Sort the listing
     #[arg(long, value_name = "BY", default_value = "none")]
@@ -50,6 +42,9 @@ pub(crate) struct LsArgs {
 
     #[command(flatten)]
     filters: FilterArgs,
+
+    #[command(flatten)]
+    explain: ExplainArg,
 }
 
 const AFTER_HELP: &str = "\
@@ -90,18 +85,20 @@ impl Sort {
 
 impl LsArgs {
     pub(crate) fn format(&self) -> Format {
-        match (self.json, self.jsonl) {
-            (true, _) => Format::Json,
-            (_, true) => Format::JsonLines,
-            _ => Format::Text,
-        }
+        self.listing.format()
     }
 }
 
 pub(crate) fn run(args: &LsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let LsArgs { backup, json: _, jsonl: _, long, sort, password, filters } = args;
-    let list = List { rules: rules::build(filters)?, sort: *sort, long: *long, ui };
+    let LsArgs { backup, listing, sort, password, filters, explain: ExplainArg { explain: asked } } =
+        args;
+    let look = Look { kind: "ls", long: listing.long, null: listing.null, hash: false };
+    let list = List { rules: rules::build(filters)?, sort: *sort, look, ui };
     let (_, opened) = open::open(backup)?;
+    if let Some(name) = asked {
+        let judge = |entry: &Entry| Explained::from(&list.rules.explain(entry));
+        return explain(opened, name, &judge, password, ui, &Progress::new(ui));
+    }
     if let Opened::Locked(locked) = &opened
         && let Some(catalog) = locked.catalog()
         && !password::is_given(password)
@@ -118,7 +115,7 @@ pub(crate) fn run(args: &LsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
 struct List<'u> {
     rules: Rules,
     sort: Sort,
-    long: bool,
+    look: Look,
     ui: &'u Ui,
 }
 
@@ -130,8 +127,8 @@ impl List<'_> {
         damaged_keys: usize,
     ) -> Result<ExitCode, CommandError> {
         let failed = |error: io::Error| CommandError::stdout(&error);
-        let Self { rules, sort, long, ui } = self;
-        let mut listing = Listing::begin(ui::stdout()?, ui, payloads, *long).map_err(failed)?;
+        let Self { rules, sort, look, ui } = self;
+        let mut listing = Listing::begin(ui::stdout()?, ui, payloads, *look).map_err(failed)?;
         let everything = rules.keep_everything();
         let mut kept = Vec::new();
         for record in catalog.records() {

@@ -5,6 +5,8 @@
 //! alike. All of them are written out, as `\u{202e}`; bytes that are not UTF-8 as `\xff`.
 
 use std::fmt::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// Characters that are invisible or change how their neighbours are shown, beyond the control
 /// characters: category Cf, the line and paragraph separators, blank letters and variation
@@ -68,6 +70,13 @@ fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
 /// Shows a name from a backup: reversible, since a backslash is doubled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Name<'a> {
+    /// Shows a path.
+    pub(crate) fn of(path: &'a Path) -> Self {
+        Self(path.as_os_str().as_bytes())
+    }
+}
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
