@@ -40,6 +40,7 @@ fn names_and_places() {
     );
     sandbox.run(&["find", "backup", "a{b"]).exits(2).says("bad-pattern");
     sandbox.run(&["find", "backup", ":x"]).exits(2).says("bad-pattern");
+    sandbox.run(&["find", "backup", ""]).exits(2).says("usage");
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn hashes_come_from_files_too_and_other_filters_spare_work() {
     assert_eq!((lines.len(), &lines[1]["files_hashed"]), (2, &1.into()));
     let run = sandbox.run(&["find", "backup", "*.JPG", "--sha256", &db]).exits(0);
     assert!(run.stdout.is_empty());
-    assert_eq!(run.stderr, "note: nothing found; 1 files were hashed\n");
+    assert_eq!(run.stderr, "note: nothing found; files hashed: 1\n");
     sandbox.file("empty", "# nothing\n").file("bad", format!("{db}\nsms.db\n"));
     let with = |file: &str| sandbox.run(&["find", "backup", "--sha256-file", file]).exits(2);
     with("none").says("hashes-unreadable");

@@ -53,7 +53,8 @@ fn bash_takes_its_script_and_completes() {
 fn every_command_has_its_page() {
     let sandbox = Sandbox::new();
     let root = sandbox.run(&["man"]).exits(0);
-    assert!(root.text().contains(".TH bkp 1 "), "{}", root.text());
+    let title = concat!(".TH bkp 1 \" \" \"bkp ", env!("CARGO_PKG_VERSION"), "\" \"bkp manual\"\n");
+    assert!(root.text().contains(title), "{}", root.text());
     for command in commands(&sandbox) {
         assert!(root.text().contains(&format!("bkp\\-{command}(1)")), "{command}");
         let page = sandbox.run(&["man", &command]).exits(0);

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use clap::builder::NonEmptyStringValueParser;
+
 use bkp_toolkit::bundle::{Backup, BundlePayloads, Catalog, Opened, Unlocked};
 use bkp_toolkit::core::{Entry, Monitor, Problem, RunError, Select as _, Source as _, Stage};
 use bkp_toolkit::{HashError, hash_files};
@@ -43,7 +45,7 @@ pub(crate) struct FindArgs {
     ///
     /// A pattern stands for the entry itself: what is below a folder is found with
     /// 'DOMAIN:PATH/**'. "*" stays within a folder, "**" does not.
-    #[arg(value_name = "PATTERN")]
+    #[arg(value_name = "PATTERN", value_parser = NonEmptyStringValueParser::new())]
     patterns: Vec<String>,
 
     #[command(flatten)]
@@ -88,9 +90,9 @@ Examples:
 Exit codes:
   0 searched, whether or not anything was found
   3 some rows or files could not be read (reported)
-  4 searched, with warnings only 10 not a backup
-  12 wrong password              13 a password is needed
-  15 key material damaged        21 hostile content refused";
+  4 searched, with warnings only  10 not a backup
+  12 wrong password               13 a password is needed
+  15 key material damaged         21 hostile content refused";
 
 impl FindArgs {
     pub(crate) fn format(&self) -> Format {
@@ -227,7 +229,7 @@ impl<'u> Search<'u> {
         match hashed {
             _ if !nothing => {}
             None => self.ui.note("nothing found"),
-            Some(hashed) => self.ui.note(&format!("nothing found; {hashed} files were hashed")),
+            Some(hashed) => self.ui.note(&format!("nothing found; files hashed: {hashed}")),
         }
         Ok(tally.exit_code())
     }

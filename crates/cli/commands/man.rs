@@ -92,7 +92,8 @@ fn write_all(root: &clap::Command, folder: &Path) -> Result<Vec<PathBuf>, Comman
 /// Makes the page of one command. It bears no date, so that the same source gives the same page.
 fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     let source = concat!("bkp ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).source(source).manual("bkp");
+    // An empty date would be left out, and what follows be taken for it.
+    let man = Man::new(command.clone()).date(" ").source(source).manual("bkp manual");
     let mut out = Vec::new();
     man.render_title(&mut out)?;
     man.render_name_section(&mut out)?;
