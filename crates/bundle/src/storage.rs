@@ -25,6 +25,9 @@ trait Backend: fmt::Debug + Send + Sync {
     fn len(&self, name: &str) -> io::Result<u64>;
     /// Lists the names at the top of the bundle, in any order.
     fn names(&self) -> io::Result<Vec<String>>;
+    /// Calls `each` with the names in a folder of the bundle, in any order; the empty name is the
+    /// bundle itself. A link to a folder is no folder.
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()>;
 }
 
 /// One stored file, read from its start.
@@ -91,6 +94,12 @@ impl Storage {
         let mut names = self.0.names()?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Calls `each` with the names in a folder of the bundle, in any order, holding none of them.
+    /// Names that are not UTF-8 are passed over.
+    pub(crate) fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        self.0.list(folder, each)
     }
 
     /// Reads a whole file, refusing one that is longer than `limit` bytes.

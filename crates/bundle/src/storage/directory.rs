@@ -61,6 +61,19 @@ impl Backend for Directory {
     fn names(&self) -> io::Result<Vec<String>> {
         names(&self.path)
     }
+
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        use rustix::fs::{Dir, Mode, OFlags, openat};
+        let folder = if folder.is_empty() { "." } else { folder };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for entry in Dir::new(openat(&self.handle, folder, flags, Mode::empty())?)? {
+            match entry?.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => each(name),
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(not(unix))]
@@ -87,6 +100,19 @@ impl Backend for Directory {
 
     fn names(&self) -> io::Result<Vec<String>> {
         names(&self.path)
+    }
+
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let path = self.path.join(folder);
+        if !std::fs::symlink_metadata(&path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        for entry in std::fs::read_dir(path)? {
+            if let Some(name) = entry?.file_name().to_str() {
+                each(name);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -124,5 +150,20 @@ mod tests {
         assert_eq!(storage.open("none").unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(storage.len("none").unwrap(), None);
         assert_eq!(storage.names().unwrap(), ["dir", "fifo", "file", "link"]);
+        std::fs::write(dir.path().join("dir/inner"), b"").unwrap();
+        std::os::unix::fs::symlink("dir", dir.path().join("dir-link")).unwrap();
+        let list = |folder| {
+            let mut names = Vec::new();
+            storage.list(folder, &mut |name| names.push(name.to_owned())).map(|()| {
+                names.sort();
+                names
+            })
+        };
+        assert_eq!(list("").unwrap(), ["dir", "dir-link", "fifo", "file", "link"]);
+        assert_eq!(list("dir").unwrap(), ["inner"]);
+        for odd in ["dir-link", "file"] {
+            assert_eq!(list(odd).unwrap_err().kind(), ErrorKind::NotADirectory, "{odd}");
+        }
+        assert_eq!(list("none").unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
