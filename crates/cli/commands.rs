@@ -4,6 +4,7 @@ mod cat;
 mod extract;
 mod inspect;
 mod ls;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ pub(crate) enum Command {
     Ls(ls::LsArgs),
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
+    Verify(verify::VerifyArgs),
 }
 
 impl Command {
@@ -28,6 +30,7 @@ impl Command {
             Self::Ls(args) => args.format(),
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
+            Self::Verify(args) => args.format(),
         }
     }
 
@@ -37,6 +40,7 @@ impl Command {
             Self::Ls(args) => ls::run(args, ui),
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
+            Self::Verify(args) => verify::run(args, ui),
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
-//!                                                      └──▶ extract
+//!                                                      ├──▶ extract
+//!                                                      └──▶ verify
 //! ```
 //!
 //! The crates below are re-exported, so that one dependency is enough.
@@ -14,6 +15,7 @@ mod extract;
 mod inspect;
 mod locate;
 mod time;
+mod verify;
 
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
@@ -28,3 +30,7 @@ pub use inspect::{
 };
 pub use locate::{Found, LocateError, locate};
 pub use time::rfc3339;
+pub use verify::{
+    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, Subset, SubsetFacts, Verification,
+    VerifyError, VerifyOptions, verify,
+};
