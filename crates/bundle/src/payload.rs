@@ -111,8 +111,13 @@ impl BundlePayloads {
             })
             .map_err(|source| failed("the folder", source))?;
         folders.sort_unstable();
+        let mut path = String::new();
         for folder in folders {
-            let listed = self.storage.list(&folder, &mut |name| tell(&format!("{folder}/{name}")));
+            let listed = self.storage.list(&folder, &mut |name| {
+                path.clear();
+                path.extend([&folder, "/", name]);
+                tell(&path);
+            });
             match listed {
                 // A foreign file of that name, or a link.
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}

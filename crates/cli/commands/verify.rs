@@ -84,8 +84,6 @@ Exit codes:
 
 /// Problems of one kind that are shown, unless all are.
 const FEW: usize = 5;
-/// The exit code of damage.
-const DAMAGED: u8 = 20;
 /// The exit code of warnings alone.
 const WARNED: u8 = 4;
 
@@ -105,6 +103,14 @@ impl VerifyArgs {
 }
 
 pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
+    check(args, ui).map_err(|error| match error.code {
+        // Too damaged to be checked any further.
+        "plist-damaged" | "catalog-damaged" => CommandError { kind: Kind::Damaged, ..error },
+        _ => error,
+    })
+}
+
+fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let VerifyArgs { backup, read_data_subset, sqlite, all, threads, password, .. } = args;
     let Found { path, bundle } = open::find(backup)?;
     let progress = Progress::new(ui).doing("verifying");
@@ -156,7 +162,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> 
     };
     written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
     Ok(match (verification.damage, verification.warnings) {
-        (1.., _) => ExitCode::from(DAMAGED),
+        (1.., _) => Kind::Damaged.into(),
         (0, 1..) => ExitCode::from(WARNED),
         (0, 0) => ExitCode::SUCCESS,
     })

@@ -168,8 +168,8 @@ const LONG: u64 = 8 << 20;
 /// ```text
 /// state      Status, keybag, Applications, the catalog as a database
 /// walk       every row: names, fileIDs, kinds, inodes, parents, keys
+/// stored     every stored file that no row names
 /// contents   every payload: there, whole, right digest; with read_data its key and padding
-/// stored     every payload that no row names
 /// ```
 ///
 /// Digests are of stored bytes, so that no password is needed where the catalog can be read
@@ -205,6 +205,10 @@ pub fn verify(
     state::before(bundle, opened, catalog, &log);
     let mut rows = walk::walk(catalog, &payloads, encrypted, &log)?;
     state::after(bundle, &rows, &log);
+    // Before the payloads are read, since the ids take memory that those need.
+    let ids = std::mem::take(&mut rows.ids);
+    let blobs = stored::check(&payloads, &ids, &log).map_err(VerifyError::Bundle)?;
+    drop(ids);
 
     let choice = Choice::new(subset, rows.bytes);
     let plan = Plan {
@@ -216,7 +220,6 @@ pub fn verify(
         keyless: std::mem::take(&mut rows.keyless),
     };
     let tally = contents(catalog, &payloads, plan, &rows, threads, &log)?;
-    let blobs = stored::check(&payloads, &rows.ids, &log).map_err(VerifyError::Bundle)?;
     let subset = subset.map(|subset| chosen(subset, choice, catalog, &rows));
 
     let Rows { entries, unreadable, files, without_digest, .. } = rows;

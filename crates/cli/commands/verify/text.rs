@@ -37,11 +37,6 @@ impl Report<'_> {
         writeln!(self.out, "{name} {value}")
     }
 
-    /// Writes more of the row above.
-    fn more(&mut self, value: impl Display) -> io::Result<()> {
-        writeln!(self.out, "          {value}")
-    }
-
     fn checked(&mut self, verification: &Verification) -> io::Result<()> {
         let Verification { catalog, entries, files, files_checked, bytes_checked, .. } =
             verification;
@@ -70,17 +65,17 @@ impl Report<'_> {
         };
         self.row("Digests", format_args!("{digests_checked} compared{result}"))?;
         if *without_digest > 0 {
-            self.more(format_args!(
-                "{} without one, as is usual for apps, camera roll and media: not proven",
-                many(*without_digest, "file")
-            ))?;
+            let files = many(*without_digest, "file");
+            let why = "those of apps, camera roll and media carry none";
+            self.row("Unproven", format_args!("{files} without a digest; {why}"))?;
         }
         if *not_read > 0 {
             let advice = match verification.read_data {
                 true => "",
-                false => "; --read-data reads them too",
+                false => "; --read-data reads them",
             };
-            self.more(format_args!("{} there and not read{advice}", many(*not_read, "file")))?;
+            let files = many(*not_read, "file");
+            self.row("Unread", format_args!("{files} found and not read{advice}"))?;
         }
         if let Some(SubsetFacts { asked, files, bytes, of_files, of_bytes, .. }) =
             &verification.subset

@@ -42,6 +42,9 @@ const LONG_PATH: usize = 998;
 /// Rows between two questions whether to go on.
 const BEAT: u64 = 1024;
 
+/// Folders that are remembered as needed without being looked up.
+const RECENT: usize = 1024;
+
 /// What is known of a catalog after the walk.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
@@ -68,9 +71,11 @@ pub(super) struct Rows {
 }
 
 /// What the walk gathers and nobody else needs.
-#[derive(Default)]
 struct Gathered {
     hasher: RandomState,
+    /// Hashes needed of late, each in the place of its lowest bits: most rows lie in the folder
+    /// of a row before.
+    recent: [u64; RECENT],
     /// Ids of rows that are no files.
     others: Vec<FileId>,
     inodes: Vec<u64>,
@@ -79,6 +84,27 @@ struct Gathered {
 }
 
 impl Gathered {
+    fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            recent: [0; RECENT],
+            others: Vec::new(),
+            inodes: Vec::new(),
+            folders: Vec::new(),
+            needed: Vec::new(),
+        }
+    }
+
+    /// Notes a folder that a row is in.
+    fn need(&mut self, hash: u64) {
+        let low = hash % RECENT as u64;
+        let place = usize::try_from(low).ok().and_then(|low| self.recent.get_mut(low));
+        // Zero stands for an empty place, and would be a hash that is noted every time.
+        if place.is_none_or(|place| std::mem::replace(place, hash) != hash || hash == 0) {
+            self.needed.push(hash);
+        }
+    }
+
     /// Hashes a name. The key is this run's own, so that nobody can make names collide.
     fn hash(&self, domain: &Domain, path: &[u8]) -> u64 {
         self.hasher.hash_one((domain.as_bytes(), path))
@@ -92,7 +118,7 @@ pub(super) fn walk(
     log: &Log<'_>,
 ) -> Result<Rows, VerifyError> {
     let mut rows = Rows::default();
-    let mut all = Gathered::default();
+    let mut all = Gathered::new();
     let archived = matches!(catalog, Catalog::Db(_));
     let mut beat = 0;
     for record in catalog.records() {
@@ -167,17 +193,15 @@ impl Rows {
 impl Gathered {
     fn gather(&mut self, record: &BundleRecord, rows: &mut Rows) {
         let entry = record.as_ref();
-        let hash = |path: &[u8]| self.hash(&entry.domain, path);
-        let need = hash(parent(entry.path.as_bytes()).unwrap_or_default());
-        let own = (entry.kind == EntryKind::Directory).then(|| hash(entry.path.as_bytes()));
-        let root = (!entry.path.is_root()).then(|| hash(b""));
-        self.folders.extend(own);
-        // Neighbours mostly lie in one folder.
-        for need in std::iter::once(need).chain(root) {
-            let recent = self.needed.len().saturating_sub(2);
-            if !self.needed.get(recent..).is_some_and(|recent| recent.contains(&need)) {
-                self.needed.push(need);
-            }
+        let root = self.hash(&entry.domain, b"");
+        let above = match parent(entry.path.as_bytes()) {
+            None | Some(b"") => root,
+            Some(path) => self.hash(&entry.domain, path),
+        };
+        self.need(root);
+        self.need(above);
+        if entry.kind == EntryKind::Directory {
+            self.folders.push(self.hash(&entry.domain, entry.path.as_bytes()));
         }
         if entry.kind != EntryKind::File {
             self.others.push(entry.id);
@@ -379,7 +403,7 @@ mod tests {
     #[test]
     fn what_stands_twice() {
         assert_eq!(repeated(&[1, 1, 1, 2, 3, 3]), [1, 3]);
-        assert_eq!(repeated::<u8>(&[]), []);
+        assert!(repeated::<u8>(&[]).is_empty());
         assert_eq!(count(&[1, 1, 1, 2, 3, 3], &1), 3);
         assert_eq!(count(&[1, 1, 1, 2, 3, 3], &4), 0);
     }
