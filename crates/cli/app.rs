@@ -130,8 +130,9 @@ mod tests {
     fn every_help_ends_with_three_examples_and_its_exit_codes() {
         for command in Cli::command().get_subcommands_mut() {
             let help = command.render_long_help().to_string();
-            let (_, tail) = help.split_once("\nExamples:\n").expect(command.get_name());
-            let (examples, codes) = tail.split_once("\n\nExit codes:\n").expect(command.get_name());
+            let (_, tail) = help.split_once("\nExamples:\n").expect("examples and exit codes");
+            let (examples, codes) =
+                tail.split_once("\n\nExit codes:\n").expect("examples and exit codes");
             let examples: Vec<&str> = examples.lines().collect();
             assert_eq!(examples.len(), 3, "{}", command.get_name());
             assert!(examples.iter().all(|line| line.starts_with("  bkp ")));

@@ -3,6 +3,7 @@
 mod cat;
 mod extract;
 mod inspect;
+mod keychain;
 mod ls;
 mod verify;
 
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
+    Keychain(keychain::KeychainArgs),
 }
 
 impl Command {
@@ -31,6 +33,7 @@ impl Command {
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
+            Self::Keychain(args) => args.format(),
         }
     }
 
@@ -41,6 +44,7 @@ impl Command {
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
+            Self::Keychain(args) => keychain::run(args, ui),
         }
     }
 }

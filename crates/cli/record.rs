@@ -1,16 +1,19 @@
 //! The run record that every writing command leaves beside its output.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use bkp_toolkit::bundle::Bundle;
 use bkp_toolkit::core::Problem;
-use bkp_toolkit::restore::{RunCounts, RunItem, RunRecord, RunSource};
+use bkp_toolkit::policy::{Dropped, Selection};
+use bkp_toolkit::restore::{RunCounts, RunItem, RunLeftOut, RunRecord, RunSource};
 
 use crate::display::Rfc3339;
 use crate::error::CommandError;
@@ -25,12 +28,14 @@ pub(crate) struct Record<'r> {
     pub(crate) path: &'r Path,
     pub(crate) counts: RunCounts,
     pub(crate) items: &'r [Item],
+    /// What was left out, when anything could be.
+    pub(crate) selection: Option<&'r Selection<'r>>,
 }
 
 impl Record<'_> {
     /// Writes the record beside `out` and returns where it is.
     pub(crate) fn write(self, bundle: &Bundle, out: &Path) -> Result<PathBuf, CommandError> {
-        let Self { command, started, path, counts, items } = self;
+        let Self { command, started, path, counts, items, selection } = self;
         let arguments = arguments(std::env::args_os().skip(1));
         let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
         record.started = started.to_string();
@@ -41,8 +46,19 @@ impl Record<'_> {
             .iter()
             .map(|item| RunItem::of_problem(&Problem { entry: None, fault: item }))
             .collect();
+        record.left_out = selection.map(left_out).unwrap_or_default();
         record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
     }
+}
+
+/// Lists what was left out. Each rule's text is held once.
+fn left_out(selection: &Selection<'_>) -> Vec<RunLeftOut> {
+    let mut rules: HashMap<&str, Arc<str>> = HashMap::new();
+    let mut shared = |rule| Arc::clone(rules.entry(rule).or_insert_with(|| rule.into()));
+    let dropped = selection.dropped();
+    dropped
+        .map(|Dropped { id, rule, .. }| RunLeftOut { file_id: id, rule: rule.map(&mut shared) })
+        .collect()
 }
 
 /// Returns the arguments without what may hold a secret: a command that prints a password may

@@ -271,7 +271,14 @@ fn read<T>(
 ) -> Result<T, BundleError> {
     let limit = u64::try_from(limits.bytes).unwrap_or(u64::MAX);
     let bytes = storage.read(name, limit).map_err(|source| BundleError::file(name, source))?;
-    parse(&bytes).map_err(|source| BundleError::Plist { name, source })
+    parse(&bytes).map_err(|source| {
+        // A bomb is called one even where something else is wrong with it as well.
+        let source = match plist_guard::check(&bytes, limits) {
+            Err(limit @ PlistError::LimitExceeded { .. }) => limit,
+            _ => source,
+        };
+        BundleError::Plist { name, source }
+    })
 }
 
 /// Only `Manifest.plist` is needed to read a backup; of the others a failure is told.

@@ -10,7 +10,7 @@
 //!
 //! [`Bundle::open`] reads what needs no password, [`Bundle::open_catalog`] finds out whether one
 //! is needed, and [`Backup::unlock`] takes it. An unlocked backup is a
-//! [`Source`](bkp_core::Source). Nothing here writes, and SQLite never sees the original file.
+//! [`Source`](bkp_core::Source), and [`Keychain::find`] finds its keychain. Nothing here writes, and SQLite never sees the original file.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ mod catalog;
 mod database;
 mod error;
 mod info_plist;
+mod keychain;
 #[cfg(test)]
 mod made;
 mod manifest_db;
@@ -35,6 +36,7 @@ mod record;
 pub mod sqlite_image;
 mod status_plist;
 mod storage;
+mod stored_index;
 #[cfg(test)]
 mod testing;
 
@@ -43,6 +45,10 @@ pub use catalog::{Catalog, Records};
 pub use database::{DatabaseError, DatabaseReport, check_database};
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
 pub use info_plist::{InfoApplication, InfoPlist};
+pub use keychain::{
+    AttributeValue, FoundKeychain, Keychain, KeychainItem, KeychainItemError, KeychainTable,
+    OpenedItem, PersistentRef,
+};
 pub use manifest_db::{DbRecords, ManifestDb};
 pub use manifest_mbdb::{ManifestMbdb, MbdbRows};
 pub use manifest_plist::{Application, Lockdown, ManifestPlist};
@@ -53,3 +59,4 @@ pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use status_plist::StatusPlist;
 pub use storage::{Layout, Storage};
+pub use stored_index::StoredIndex;

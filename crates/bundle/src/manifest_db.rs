@@ -14,6 +14,7 @@ use bkp_crypto::{FileKey, LegacyCells, Passphrase};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::catalog::scan;
 use crate::database::{self, Budget, DatabaseReport};
 use crate::{BundleError, BundleRecord, CatalogError, Notice, Storage};
 use row::RowReader;
@@ -176,14 +177,7 @@ impl ManifestDb {
             return Ok(Some(record));
         }
         // The id is not the hash of the names, or a column is of an odd type.
-        for record in self.records() {
-            match record {
-                Ok(record) if record.is(domain, path) => return Ok(Some(record)),
-                Err(error) if error.is_at(domain, path) => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(None)
+        scan(self.records(), domain, path)
     }
 
     /// Fetches a page of rows that starts at `from`. Returns where the next one starts.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bkp_core::{Domain, Entry, FileId, Metadata, ProtectionClass, RelPath};
 
+use crate::catalog::scan;
 use crate::manifest_db::row::{kind, wrapped_key};
 use crate::mbdb::{Mbdb, MbdbRecord, MbdbRecords};
 use crate::record::{RowError, RowFault};
@@ -44,14 +45,7 @@ impl ManifestMbdb {
         domain: &Domain,
         path: &RelPath,
     ) -> Result<Option<BundleRecord>, BundleError> {
-        for record in self.records() {
-            match record {
-                Ok(record) if record.is(domain, path) => return Ok(Some(record)),
-                Err(error) if error.is_at(domain, path) => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(None)
+        scan(self.records(), domain, path)
     }
 }
 

@@ -8,7 +8,7 @@ use bkp_crypto::{CbcReader, ClassKeys, Ending};
 use sha1::{Digest as _, Sha1};
 
 use crate::storage::{Layout, Storage, Stored};
-use crate::{BundleError, BundleRecord, PayloadError, RowFault};
+use crate::{BundleError, BundleRecord, PayloadError, RowFault, StoredIndex};
 
 /// How a SQLite database begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -23,6 +23,12 @@ pub struct BundlePayloads {
 }
 
 impl BundlePayloads {
+    /// Returns a way to ask for many payloads whether they are there.
+    #[must_use]
+    pub fn index(&self) -> StoredIndex {
+        StoredIndex::new(self.storage.clone(), self.layout)
+    }
+
     /// Returns the stored length of an entry's payload, or nothing when the bundle has none.
     ///
     /// # Errors

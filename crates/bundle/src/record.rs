@@ -62,6 +62,12 @@ impl AsRef<Entry> for BundleRecord {
     }
 }
 
+impl From<BundleRecord> for Entry {
+    fn from(record: BundleRecord) -> Self {
+        record.entry
+    }
+}
+
 /// A row that cannot be made an entry, or only an incomplete one.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("row {row}: {fault}")]

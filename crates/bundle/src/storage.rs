@@ -28,6 +28,9 @@ trait Backend: fmt::Debug + Send + Sync {
     /// Calls `each` with the names in a folder of the bundle, in any order; the empty name is the
     /// bundle itself. A link to a folder is no folder.
     fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()>;
+    /// Lists the names of the regular files in a folder of the bundle, in any order; the empty
+    /// name is the top. A folder that is not there has none.
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>>;
 }
 
 /// One stored file, read from its start.
@@ -35,6 +38,8 @@ trait Backend: fmt::Debug + Send + Sync {
 pub(crate) struct Stored {
     bytes: Bytes,
     len: u64,
+    read: u64,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +49,10 @@ enum Bytes {
 }
 
 impl Stored {
+    fn new(bytes: Bytes, len: u64) -> Self {
+        Self { bytes, len, read: 0, ended: false }
+    }
+
     /// Returns the length in bytes, as it was when the file was opened.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -52,10 +61,18 @@ impl Stored {
 
 impl Read for Stored {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match &mut self.bytes {
-            Bytes::File(file) => file.read(buf),
-            Bytes::Memory(bytes) => bytes.read(buf),
+        if self.ended {
+            return Ok(0);
         }
+        let n = match &mut self.bytes {
+            Bytes::File(file) => file.read(buf)?,
+            Bytes::Memory(bytes) => bytes.read(buf)?,
+        };
+        self.read = self.read.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+        // A read that came back short, at or beyond the length there was, has met the end: most
+        // payloads are read by one call.
+        self.ended = n < buf.len() && self.read >= self.len;
+        Ok(n)
     }
 }
 
@@ -100,6 +117,23 @@ impl Storage {
     /// Names that are not UTF-8 are passed over.
     pub(crate) fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
         self.0.list(folder, each)
+    }
+
+    /// Lists the payloads in a folder, sorted: a shard's, or those at the top of the bundle.
+    pub(crate) fn blobs(&self, shard: Option<u8>) -> io::Result<Vec<FileId>> {
+        let folder = shard.map(|byte| format!("{byte:02x}")).unwrap_or_default();
+        let names = match self.0.files_in(&folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        // Only lower-case names are looked up.
+        let id = |name: &String| {
+            FileId::parse(name.as_bytes()).ok().filter(|id| id.to_hex() == *name.as_bytes())
+        };
+        let mut ids: Vec<_> = names.iter().filter_map(id).collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     /// Reads a whole file, refusing one that is longer than `limit` bytes.

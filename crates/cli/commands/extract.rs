@@ -147,6 +147,10 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
         let report = bkp_toolkit::extract(&backup, select, &options, &progress);
         Summary::of_report(&report.map_err(|error| failed(error, ui))?)
     };
+    if *names == NamesArg::Portable && summary.renamed > 0 {
+        let message = format!("{} names were changed; names.jsonl lists them", summary.renamed);
+        progress.report(Item::notice("renamed", &message));
+    }
     for item in rules::unmatched(&rules) {
         progress.report(item);
     }
@@ -156,7 +160,8 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     summary.problems.iter().for_each(|item| tally.add(item.severity));
     if !dry_run {
         let (counts, items) = (summary.counts, &summary.problems);
-        let record = Record { command: "extract", started, path: &path, counts, items };
+        let selection = selection.as_ref();
+        let record = Record { command: "extract", started, path: &path, counts, items, selection };
         let written = record.write(backup.bundle(), target)?;
         summary.run_record = Some(written.to_string_lossy().into_owned());
     }
@@ -320,9 +325,6 @@ impl Summary {
             "of {listed} entries: {skipped} left out, {failed} failed, {damaged} damaged, \
              {notices} warnings"
         )?;
-        if self.renamed > 0 {
-            writeln!(out, "{} names were changed; names.jsonl lists them", self.renamed)?;
-        }
         match &self.run_record {
             Some(record) => writeln!(out, "run record: {}", Name(record.as_bytes())),
             None => writeln!(out, "nothing was written"),

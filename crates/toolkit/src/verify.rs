@@ -218,6 +218,7 @@ pub fn verify(
         encrypted,
         locked: std::mem::take(&mut rows.locked),
         keyless: std::mem::take(&mut rows.keyless),
+        unmeasured: std::mem::take(&mut rows.unmeasured),
     };
     let tally = contents(catalog, &payloads, plan, &rows, threads, &log)?;
     let subset = subset.map(|subset| chosen(subset, choice, catalog, &rows));

@@ -46,7 +46,7 @@ impl Backend for Directory {
         if !metadata.is_file() {
             return Err(not_regular());
         }
-        Ok(Stored { len: metadata.len(), bytes: Bytes::File(file) })
+        Ok(Stored::new(Bytes::File(file), metadata.len()))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
@@ -74,6 +74,10 @@ impl Backend for Directory {
         }
         Ok(())
     }
+
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
+        files(&self.path.join(folder))
+    }
 }
 
 #[cfg(not(unix))]
@@ -90,7 +94,7 @@ impl Directory {
 impl Backend for Directory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         let len = self.len(name)?;
-        Ok(Stored { len, bytes: Bytes::File(File::open(self.path.join(name))?) })
+        Ok(Stored::new(Bytes::File(File::open(self.path.join(name))?), len))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
@@ -114,6 +118,10 @@ impl Backend for Directory {
         }
         Ok(())
     }
+
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
+        files(&self.path.join(folder))
+    }
 }
 
 /// Names that are not UTF-8 are no names of a bundle's own files.
@@ -121,6 +129,20 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
     std::fs::read_dir(path)?
         .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
         .collect()
+}
+
+/// Names of regular files; links are none.
+fn files(path: &Path) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            files.push(name);
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(all(test, unix))]
@@ -165,5 +187,14 @@ mod tests {
             assert_eq!(list(odd).unwrap_err().kind(), ErrorKind::NotADirectory, "{odd}");
         }
         assert_eq!(list("none").unwrap_err().kind(), ErrorKind::NotFound);
+        let id = bkp_core::FileId::from_bytes([0xab; 20]);
+        let shard = dir.path().join("ab");
+        std::fs::create_dir(&shard).unwrap();
+        std::fs::write(shard.join(id.to_string()), b"x").unwrap();
+        std::fs::write(shard.join("AC".repeat(20)), b"x").unwrap();
+        std::os::unix::fs::symlink("x", shard.join("ad".repeat(20))).unwrap();
+        assert_eq!(storage.blobs(Some(0xab)).unwrap(), [id]);
+        assert_eq!(storage.blobs(Some(0xac)).unwrap(), []);
+        assert_eq!(storage.blobs(None).unwrap(), []);
     }
 }

@@ -28,11 +28,23 @@ impl Backend for Memory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         let bytes = Arc::clone(self.get(name)?);
         let len = self.len(name)?;
-        Ok(Stored { bytes: Bytes::Memory(io::Cursor::new(bytes)), len })
+        Ok(Stored::new(Bytes::Memory(io::Cursor::new(bytes)), len))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
         u64::try_from(self.get(name)?.len()).map_err(io::Error::other)
+    }
+
+    fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
+        let within = |name: &str| {
+            let name = if folder.is_empty() {
+                name
+            } else {
+                name.strip_prefix(folder)?.strip_prefix('/')?
+            };
+            (!name.contains('/')).then(|| name.to_owned())
+        };
+        Ok(self.0.keys().filter_map(|name| within(name)).collect())
     }
 
     fn names(&self) -> io::Result<Vec<String>> {

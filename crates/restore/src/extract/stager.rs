@@ -15,11 +15,14 @@ use rustix::io::Errno;
 
 use crate::beneath::{Handles, Obstacle};
 use crate::names::Stored;
-use crate::{Naming, RestoreError};
+use crate::{Naming, RestoreError, Staging};
 
 /// Bytes that are read at a time: a payload decrypts them while they are in the cache, and most
 /// files are shorter.
 const BUFFER: usize = 256 << 10;
+
+/// What a file has until it is done, where others could look into its directory.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The type bits of `st_mode`.
 const KIND: u32 = 0o170_000;
@@ -35,6 +38,8 @@ pub struct ExtractStager {
     links: Mutex<HashSet<Box<[u8]>>>,
     /// What was being written when the disk was full.
     full: OnceLock<PathBuf>,
+    /// Permission bits that a new file may lack although they were asked for.
+    umask: Mode,
 }
 
 /// What is known of an entry once its bytes are written.
@@ -47,9 +52,10 @@ pub struct Staged {
 }
 
 impl ExtractStager {
-    pub(super) fn new(root: Arc<OwnedFd>, naming: Naming, in_place: bool) -> Self {
-        let own = in_place.then(Mutex::default);
-        Self { root, naming, own, links: Mutex::default(), full: OnceLock::new() }
+    pub(super) fn new(staging: &Staging, naming: Naming) -> Self {
+        let (root, umask) = (staging.tree(), staging.umask());
+        let own = staging.in_place().then(Mutex::default);
+        Self { root, naming, own, links: Mutex::default(), full: OnceLock::new(), umask }
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -90,7 +96,7 @@ impl ExtractStager {
             }
             EntryKind::Symlink(_) => {
                 let dir = handles.make(directory).map_err(|why| self.unreachable(why, &stored))?;
-                drop(self.create(dir, name, path)?);
+                drop(self.create(dir, name, path, PRIVATE)?);
                 locked(&self.links).insert(stored.as_bytes().into());
                 0
             }
@@ -99,8 +105,10 @@ impl ExtractStager {
                 // Read before anything is created, so that what cannot be read leaves no trace.
                 let first = fill(&mut payload, buffer, path)?;
                 let dir = handles.make(directory).map_err(|why| self.unreachable(why, &stored))?;
-                let file = self.create(dir, name, path)?;
-                let file = Unfinished { dir, name, file };
+                let mode = permissions(entry.metadata.mode);
+                let first_mode = if mode & self.umask == Mode::empty() { mode } else { PRIVATE };
+                let file = self.create(dir, name, path, first_mode)?;
+                let file = Unfinished { dir, name, file, mode: first_mode };
                 let written = file.write(&mut payload, buffer, first, path)?;
                 notices.extend(file.finish(entry, path));
                 written
@@ -119,10 +127,11 @@ impl ExtractStager {
         dir: BorrowedFd<'_>,
         name: &[u8],
         path: &Path,
+        mode: Mode,
     ) -> Result<OwnedFd, RestoreError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = || openat(dir, name, flags, Mode::RUSR | Mode::WUSR);
+        let create = || openat(dir, name, flags, mode);
         let file = match create() {
             Err(Errno::EXIST) => {
                 self.make_way(dir, name, path)?;
@@ -201,6 +210,8 @@ struct Unfinished<'d> {
     dir: BorrowedFd<'d>,
     name: &'d [u8],
     file: OwnedFd,
+    /// What it was created with.
+    mode: Mode,
 }
 
 impl Unfinished<'_> {
@@ -233,7 +244,7 @@ impl Unfinished<'_> {
     fn finish(&self, entry: &Entry, path: &Path) -> Option<RestoreError> {
         let mode = permissions(entry.metadata.mode);
         let mut set = futimens(&self.file, &times(entry.metadata.modified));
-        if mode != Mode::RUSR | Mode::WUSR {
+        if mode != self.mode {
             set = set.and(fchmod(&self.file, mode));
         }
         let source = set.err()?.into();

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use bkp_core::{Domain, Entry, EntryKind, Fault, Place, Problem, RelPath, Severity};
 
-use super::{RunItem, RunRecord};
+use super::{RunItem, RunLeftOut, RunRecord};
 use crate::RestoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,7 @@ fn a_record_tells_everything() {
     assert!(fault.source().is_some());
     record.items.push(RunItem::of_problem(&Problem { entry: None, fault: &fault }));
     record.items.push(RunItem::of_entry("left-out", Severity::Notice, &entry, "- *:a".into()));
+    record.left_out.push(RunLeftOut { file_id: entry.id, rule: Some("- *:b".into()) });
 
     let path = record.write_beside(&out).unwrap();
     assert_eq!(path, dir.path().canonicalize().unwrap().join("out.bkp-run.json"));
@@ -53,6 +54,8 @@ fn a_record_tells_everything() {
     assert_eq!(json["source"]["udid"], "00008101-000A");
     assert_eq!(json["counts"]["listed"], 3);
     let items = json["items"].as_array().unwrap();
+    assert_eq!(json["left_out"][0]["file_id"], entry.id.to_string());
+    assert_eq!(json["left_out"][0]["rule"], "- *:b");
     assert_eq!(items[0]["code"], "name-collision");
     assert_eq!(items[0]["severity"], "failure");
     assert_eq!(items[0]["relative_path"], "a\n");

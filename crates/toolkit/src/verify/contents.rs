@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) locked: Vec<FileId>,
     /// Files without a key in an encrypted backup. Sorted.
     pub(super) keyless: Vec<FileId>,
+    /// Files of which nothing says how long they are. Sorted.
+    pub(super) unmeasured: Vec<FileId>,
 }
 
 impl Plan {
@@ -185,6 +187,9 @@ impl ContentStager {
     fn length(&self, entry: &Entry, stored: u64, database: &dyn Fn() -> bool) -> Option<Finding> {
         const BLOCK: u64 = 16;
         let (id, recorded) = (entry.id, entry.metadata.size_hint);
+        if self.plan.unmeasured.binary_search(&id).is_ok() {
+            return None;
+        }
         if !self.plan.is_encrypted(entry) {
             return (stored != recorded).then(|| {
                 let database = database();

@@ -307,7 +307,7 @@ fn rows_that_contradict_themselves() {
         ["?path-mismatch"; 4]
     );
     let damaged = with_file(HOME, |e| e.row.file = Some(Cell::Blob(b"no archive".to_vec())));
-    assert_eq!(damaged[1], "!bad-metadata");
+    assert_eq!(damaged[..3], ["!bad-metadata"; 3]);
     assert_eq!(damaged[3], "!bad-metadata, !key-unwrap-failed");
     let long = [&vec!["p".repeat(100); 9].join("/"), "/", &"q".repeat(88)].concat();
     assert_eq!(long.len(), 997);

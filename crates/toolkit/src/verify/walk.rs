@@ -67,6 +67,8 @@ pub(super) struct Rows {
     pub(super) keyless: Vec<FileId>,
     /// Files whose key does not unwrap. Sorted.
     pub(super) locked: Vec<FileId>,
+    /// Files whose archive cannot be read, so that nothing says how long they are. Sorted.
+    pub(super) unmeasured: Vec<FileId>,
     pub(super) domains: BTreeSet<Domain>,
 }
 
@@ -145,6 +147,7 @@ pub(super) fn walk(
     rows.ids.sort_unstable();
     rows.locked.sort_unstable();
     rows.keyless.sort_unstable();
+    rows.unmeasured.sort_unstable();
     all.second_look(catalog, &rows, log)?;
     Ok(rows)
 }
@@ -174,7 +177,9 @@ impl Rows {
         self.bytes = self.bytes.saturating_add(size);
         self.longest = self.longest.max(size);
         self.keyed += u64::from(record.has_key());
-        if encrypted && !record.has_key() && record.fault().is_none() {
+        if record.fault().is_some() {
+            self.unmeasured.push(entry.id);
+        } else if encrypted && !record.has_key() {
             self.keyless.push(entry.id);
         }
     }

@@ -55,6 +55,7 @@ fn lanes_change_nothing() {
             encrypted: false,
             locked: Vec::new(),
             keyless: Vec::new(),
+            unmeasured: Vec::new(),
         };
         let payloads = backup.payloads().clone();
         let verifier = Verifier::new(&log, payloads.clone(), plan());
