@@ -1,6 +1,6 @@
 //! The rows of a catalog, each on its own and all together.
 //!
-//! Of every row a few numbers are kept and no names, so that a million rows take some forty
+//! Of every row a few numbers are kept and no names, so that a million rows take some thirty
 //! mebibytes. When those numbers say that something is wrong, the catalog is walked once more to
 //! find out whose it is.
 //!
