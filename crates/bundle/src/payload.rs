@@ -109,7 +109,7 @@ impl BundlePayloads {
         let mut folders = Vec::new();
         let failed = |name: &str, source| BundleError::Io { name: name.into(), source };
         self.storage
-            .list("", &mut |name| match name.as_bytes() {
+            .list("", &mut |name, _| match name.as_bytes() {
                 [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
                     folders.push(name.to_owned());
                 }
@@ -119,7 +119,7 @@ impl BundlePayloads {
         folders.sort_unstable();
         let mut path = String::new();
         for folder in folders {
-            let listed = self.storage.list(&folder, &mut |name| {
+            let listed = self.storage.list(&folder, &mut |name, _| {
                 path.clear();
                 path.extend([&folder, "/", name]);
                 tell(&path);
