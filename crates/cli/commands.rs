@@ -9,6 +9,7 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Find(find::FindArgs),
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
+    Verify(verify::VerifyArgs),
     Keychain(keychain::KeychainArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -40,6 +42,7 @@ impl Command {
             Self::Find(args) => args.format(),
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
+            Self::Verify(args) => args.format(),
             Self::Keychain(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -54,6 +57,7 @@ impl Command {
             Self::Find(args) => find::run(args, ui),
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
+            Self::Verify(args) => verify::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

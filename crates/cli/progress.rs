@@ -43,9 +43,9 @@ impl ProgressMode {
 /// Shows the progress of one command and collects its problems.
 pub(crate) struct Progress<'u> {
     ui: &'u Ui,
-    bar: ProgressBar,
-    /// What is being done to the entries.
+    /// What is done with entries.
     phase: &'static str,
+    bar: ProgressBar,
     begun: Instant,
     /// When progress was last shown, in milliseconds since `begun`, plus one; 0 is never.
     shown: AtomicU64,
@@ -80,8 +80,8 @@ impl<'u> Progress<'u> {
         };
         Self {
             ui,
-            bar,
             phase: "extracting",
+            bar,
             begun: Instant::now(),
             shown: AtomicU64::new(0),
             selected: Count::default(),
@@ -90,8 +90,8 @@ impl<'u> Progress<'u> {
         }
     }
 
-    /// Says what is done to the entries, in a word or two.
-    pub(crate) fn phase(mut self, phase: &'static str) -> Self {
+    /// Calls what is done with entries something else than extracting.
+    pub(crate) fn doing(mut self, phase: &'static str) -> Self {
         self.phase = phase;
         self
     }

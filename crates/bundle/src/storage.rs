@@ -23,11 +23,10 @@ trait Backend: fmt::Debug + Send + Sync {
     fn open(&self, name: &str) -> io::Result<Stored>;
     /// Returns the length of a regular file, without opening it.
     fn len(&self, name: &str) -> io::Result<u64>;
-    /// Lists the names at the top of the bundle, in any order.
-    fn names(&self) -> io::Result<Vec<String>>;
-    /// Lists the names of the regular files in a folder of the bundle, in any order; the empty
-    /// name is the top. A folder that is not there has none.
-    fn files_in(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// Calls `each` with the names in a folder of the bundle, in any order, and whether each is
+    /// of a regular file; the empty name is the bundle itself. A link to a folder is no folder,
+    /// and a link to a file no file. Names that are not UTF-8 are passed over.
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()>;
 }
 
 /// One stored file, read from its start.
@@ -105,26 +104,34 @@ impl Storage {
 
     /// Lists the names at the top of the bundle, sorted.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = self.0.names()?;
+        let mut names = Vec::new();
+        self.list("", &mut |name, _| names.push(name.to_owned()))?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Calls `each` with the names in a folder of the bundle, in any order, and whether each is
+    /// of a regular file. Holds none of them.
+    pub(crate) fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
+        self.0.list(folder, each)
     }
 
     /// Lists the payloads in a folder, sorted: a shard's, or those at the top of the bundle.
     pub(crate) fn blobs(&self, shard: Option<u8>) -> io::Result<Vec<FileId>> {
         let folder = shard.map(|byte| format!("{byte:02x}")).unwrap_or_default();
-        let names = match self.0.files_in(&folder) {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        // Only lower-case names are looked up.
-        let id = |name: &String| {
-            FileId::parse(name.as_bytes()).ok().filter(|id| id.to_hex() == *name.as_bytes())
-        };
-        let mut ids: Vec<_> = names.iter().filter_map(id).collect();
-        ids.sort_unstable();
-        Ok(ids)
+        let mut ids = Vec::new();
+        let listed = self.list(&folder, &mut |name, is_file| {
+            // Only lower-case names are looked up.
+            let id = FileId::parse(name.as_bytes());
+            ids.extend(id.ok().filter(|id| is_file && id.to_hex() == *name.as_bytes()));
+        });
+        match listed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => {
+                ids.sort_unstable();
+                Ok(ids)
+            }
+        }
     }
 
     /// Reads a whole file, refusing one that is longer than `limit` bytes.

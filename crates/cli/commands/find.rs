@@ -125,7 +125,7 @@ pub(crate) fn run(args: &FindArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     {
         return search.names(catalog, &locked.payloads(), 0);
     }
-    let progress = Progress::new(ui).phase("hashing");
+    let progress = Progress::new(ui).doing("hashing");
     let backup = open::unlocked(opened, password, ui, &progress)?;
     let damaged_keys = damaged_keys(&backup);
     if with_hash {

@@ -6,6 +6,7 @@
 //! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
 //!                                                      ├──▶ extract
 //!                                                      ├──▶ hash_files
+//!                                                      ├──▶ verify
 //!                                                      └──▶ keychain
 //! ```
 //!
@@ -42,6 +43,7 @@ mod keychain;
 mod list;
 mod locate;
 mod time;
+mod verify;
 
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
@@ -63,3 +65,7 @@ pub use keychain::{
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
 pub use time::rfc3339;
+pub use verify::{
+    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, Subset, SubsetFacts, Verification,
+    VerifyError, VerifyOptions, verify,
+};

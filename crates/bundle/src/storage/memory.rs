@@ -35,22 +35,29 @@ impl Backend for Memory {
         u64::try_from(self.get(name)?.len()).map_err(io::Error::other)
     }
 
-    fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
-        let within = |name: &str| {
-            let name = if folder.is_empty() {
-                name
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
+        if self.0.contains_key(folder) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let mut found = false;
+        let mut last = None;
+        for name in self.0.keys() {
+            let within = if folder.is_empty() {
+                Some(name.as_str())
             } else {
-                name.strip_prefix(folder)?.strip_prefix('/')?
+                name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'))
             };
-            (!name.contains('/')).then(|| name.to_owned())
-        };
-        Ok(self.0.keys().filter_map(|name| within(name)).collect())
-    }
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        let top = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
-        let mut names: Vec<_> = self.0.keys().map(top).collect();
-        names.dedup();
-        Ok(names)
+            let Some(within) = within else { continue };
+            found = true;
+            let (name, is_file) = match within.split_once('/') {
+                Some((folder, _)) => (folder, false),
+                None => (within, true),
+            };
+            // Keys are sorted, so what is in one folder stands together.
+            if last.replace(name) != Some(name) {
+                each(name, is_file);
+            }
+        }
+        if found || folder.is_empty() { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
