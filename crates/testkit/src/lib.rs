@@ -53,6 +53,7 @@ mod spec;
 mod truth;
 
 pub mod cases;
+pub mod faults;
 pub mod fixtures;
 
 pub use bulk::{BulkSpec, SizeMix};
