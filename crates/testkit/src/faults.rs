@@ -32,6 +32,7 @@ pub mod pages;
 mod payload;
 mod plist;
 pub mod recipe;
+pub mod seeds;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

@@ -16,6 +16,7 @@ Writes iOS-style backup bundles for tests. All of them are invented.
 
   bkp-testkit fixtures DIR            write the committed fixtures below DIR, replacing them
   bkp-testkit cases-write DIR         write the committed one-fault cases into DIR
+  bkp-testkit corpus DIR              write the committed seeds of the fuzz targets into DIR
   bkp-testkit cases                   list the cases
   bkp-testkit case NAME DIR [--truth FILE]
                                       write one case; encrypted ones have the password \"test\"
@@ -31,7 +32,7 @@ Writes iOS-style backup bundles for tests. All of them are invented.
       --dpic N                        rounds of the first stage (default 10000)
       --truth FILE                    write what each file holds, as lines of fields
 
-DIR must be new or empty, except for fixtures and cases-write. Exit codes: 0 done, 1 failed, 2 usage.
+DIR must be new or empty, except for fixtures, cases-write and corpus. Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
 enum Failure {
@@ -71,6 +72,11 @@ fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
             let dir = arguments.path("a folder")?;
             arguments.end()?;
             Ok(faults::write(dir.as_ref())?)
+        }
+        "corpus" => {
+            let dir = arguments.path("a folder")?;
+            arguments.end()?;
+            Ok(faults::seeds::write(dir.as_ref())?)
         }
         "cases" => {
             arguments.end()?;

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{FaultCase, all, read, write};
+use super::{FaultCase, all, read, seeds, write};
 
 fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases")
@@ -83,5 +83,21 @@ fn two_cases_of_one_place_differ() {
             "{} is another's twin",
             case.name
         );
+    }
+}
+
+/// The committed seeds of the fuzz targets are those of this code. There may be more: findings.
+#[test]
+fn the_committed_seeds_are_current() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let seeds = seeds::seeds().unwrap();
+    for seed in &seeds {
+        let path = dir.join(seed.target).join(&seed.name);
+        let file = std::fs::read(&path).unwrap_or_default();
+        assert!(file == seed.bytes, "{} is stale: bkp-testkit corpus fuzz/corpus", path.display());
+    }
+    for target in seeds::TARGETS {
+        let count = seeds.iter().filter(|seed| seed.target == target).count();
+        assert!(count >= 5, "{count} seeds of {target}");
     }
 }

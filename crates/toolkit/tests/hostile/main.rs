@@ -3,4 +3,15 @@
 //!
 //! Everything is seeded, so a failure is one that comes back.
 
+#[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod noise;
+#[cfg(test)]
+mod paths;
+#[cfg(test)]
+mod sweeps;
