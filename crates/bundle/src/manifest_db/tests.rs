@@ -157,6 +157,34 @@ fn a_catalog_of_terabytes_is_not_loaded() {
     assert_eq!(error.code(), "limit-exceeded");
 }
 
+/// SQLite gives text as UTF-8, whatever it stores. Half a character becomes a mark, and is no way
+/// out.
+#[test]
+fn databases_in_utf16() {
+    for encoding in ["UTF-16le", "UTF-16be"] {
+        let id = "0".repeat(39);
+        let db = open(built(&format!(
+            "PRAGMA encoding = '{encoding}'; {FILES}
+             INSERT INTO Files VALUES ('{id}1', 'HomeDomain', 'Gr\u{fc}\u{df}e \u{1f600}', 1, NULL);
+             INSERT INTO Files VALUES ('{id}2', 'HomeDomain', '../x', 1, NULL);
+             INSERT INTO Files VALUES ('{id}3', 'HomeDomain', CAST(x'00d8' AS TEXT), 1, NULL);"
+        )))
+        .unwrap();
+        let found: Vec<_> = db
+            .records()
+            .map(|record| match record {
+                Ok(record) => record.as_ref().path.to_string_lossy().into_owned(),
+                Err(error) => error.code().to_owned(),
+            })
+            .collect();
+        assert_eq!(found[..2], ["Gr\u{fc}\u{df}e \u{1f600}", "hostile-name"], "{encoding}");
+        assert_eq!(found.len(), 3, "{encoding}: {found:?}");
+        let (domain, path) = ("HomeDomain", "Gr\u{fc}\u{df}e \u{1f600}");
+        let (domain, path) = (Domain::new(domain).unwrap(), RelPath::new(path).unwrap());
+        assert!(db.find(&domain, &path).unwrap().is_some(), "{encoding}");
+    }
+}
+
 /// Whatever is asked beyond reading two tables and the schema is refused when it is prepared.
 #[test]
 fn nothing_but_reading_is_authorised() {

@@ -267,6 +267,11 @@ fn columns() -> Vec<Draft> {
         ("flags-text", "flags as text", OK, {
             "CREATE TABLE Files(fileID, domain, relativePath, flags TEXT, file)".into()
         }),
+        ("numbers", "columns of numbers, which text that is none survives", OK, {
+            "CREATE TABLE Files(fileID INTEGER, domain REAL, relativePath NUMERIC, \
+             flags BLOB, file TEXT)"
+                .into()
+        }),
         ("computed", "a column that is computed", HOSTILE, {
             format!("CREATE TABLE Files({untyped}, x AS (hex(domain)) VIRTUAL)")
         }),

@@ -227,9 +227,10 @@ fn id(n: usize) -> String {
     format!("{:02x}{n:038x}", n & 0xff)
 }
 
-/// The number of a row, from its id.
-fn number(id: &str) -> usize {
-    usize::from_str_radix(&id[2..], 16).unwrap()
+/// The number of a row, from its id; nothing for an id that was derived from the names.
+fn number(id: &str) -> Option<usize> {
+    let n = usize::from_str_radix(id.get(2..)?, 16).ok()?;
+    (self::id(n) == id).then_some(n)
 }
 
 fn bundle(names: &[Name]) -> Backup<Unlocked> {
@@ -342,9 +343,9 @@ impl Monitor for Problems {
         let text = problem.fault.to_string();
         let row = text.strip_prefix("row ").and_then(|text| text.split(':').next()?.parse().ok());
         match (row, problem.entry) {
-            (Some::<usize>(row), _) => drop(lost.insert(row - 1)),
-            // Links are made after their entries are gone: these are told by name.
-            (None, Some(entry)) => drop(lost.insert(number(&entry.id.to_string()))),
+            (Some::<usize>(row), _) => lost.extend([row - 1]),
+            // Links are made after their entries are gone, and then there is only a name.
+            (None, Some(entry)) => lost.extend(number(&entry.id.to_string())),
             (None, None) => panic!("of which row is {text}"),
         }
     }
