@@ -22,7 +22,7 @@
 //! | `cut FILE N`, `append FILE HEX`, `pad FILE LENGTH`, `xor FILE OFFSET HEX` | its bytes |
 //! | `bomb FILE NAME`, `bomb-row NAME` | one of the property-list bombs, as a file or archive |
 //! | `sql STATEMENT`, `schema STATEMENT` | runs SQL in Manifest.db; `schema` may write the schema |
-//! | `image NAME` | a Manifest.db of [`pages`](super::pages) |
+//! | `image NAME` | a Manifest.db of [`pages`] |
 //!
 //! `blob` as a FILE is the payload of `note.txt`. TEXT knows the escapes of Rust. Comments start
 //! with `#`.
