@@ -15,8 +15,8 @@ use bkp_bundle::MbFile;
 use plist::{Dictionary, Uid, Value};
 use rusqlite::{Connection, MAIN_DB};
 
-const ROWS: u64 = 20_000;
-const ROUNDS: usize = 15;
+const ROWS: u64 = 2_000;
+const ROUNDS: usize = 100;
 
 fn main() {
     compare("made rows", &(0..ROWS).map(made).collect::<Vec<_>>());

@@ -49,14 +49,14 @@ fn main() {
         warm(&bundle);
         let floor = best(|round| {
             let target = out.path().join(format!("{name}-cp-{round}"));
-            vec!["cp".into(), "-r".into(), bundle.clone().into(), target.into()]
+            vec!["cp".into(), "-r".into(), bundle.clone(), target]
         });
         let ours = best(|round| {
             let target = out.path().join(format!("{name}-bkp-{round}"));
             let mut command = vec![env!("CARGO_BIN_EXE_bkp").into(), "extract".into()];
-            command.extend([bundle.clone().into(), "-o".into(), target.into()]);
+            command.extend([bundle.clone(), "-o".into(), target]);
             command.extend(["--progress".into(), "never".into(), "--password-file".into()]);
-            command.push(password.clone().into());
+            command.push(password.clone());
             command
         });
         row(&format!("extract {name}"), &ours, Some(("cp -r", &floor)));
@@ -70,7 +70,7 @@ fn main() {
     let catalog = fs::metadata(bundle.join("Manifest.db")).expect("a catalog").len();
     let ours = best(|_| {
         let mut command = vec![env!("CARGO_BIN_EXE_bkp").into(), "ls".into(), "--jsonl".into()];
-        command.extend([bundle.clone().into(), "--password-file".into(), password.clone().into()]);
+        command.extend([bundle.clone(), "--password-file".into(), password.clone()]);
         command
     });
     row("ls L", &ours, None);

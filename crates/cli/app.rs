@@ -38,9 +38,10 @@ Exit codes:
   3 done, some items lost (listed)      4 done, with warnings only
   10 not a backup, or not found         11 unsupported or newer format
   12 wrong password                     13 a password is needed
-  15 key material damaged               21 hostile content refused
-  30 destination is not empty           32 no space left
-  33 permission denied                  130, 143 interrupted, after a clean stop";
+  15 key material damaged               20 verification found damage
+  21 hostile content refused            30 destination is not empty
+  32 no space left                      33 permission denied
+  130, 143 interrupted, after a clean stop";
 
 /// Runs the program.
 pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -129,8 +130,9 @@ mod tests {
     fn every_help_ends_with_three_examples_and_its_exit_codes() {
         for command in Cli::command().get_subcommands_mut() {
             let help = command.render_long_help().to_string();
-            let (_, tail) = help.split_once("\nExamples:\n").expect(command.get_name());
-            let (examples, codes) = tail.split_once("\n\nExit codes:\n").expect(command.get_name());
+            let (_, tail) = help.split_once("\nExamples:\n").expect("examples and exit codes");
+            let (examples, codes) =
+                tail.split_once("\n\nExit codes:\n").expect("examples and exit codes");
             let examples: Vec<&str> = examples.lines().collect();
             assert_eq!(examples.len(), 3, "{}", command.get_name());
             assert!(examples.iter().all(|line| line.starts_with("  bkp ")));

@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     PasswordNeeded = 13,
     /// Key material is damaged.
     KeysDamaged = 15,
+    /// Verification found damage.
+    Damaged = 20,
     /// Hostile content was refused: a traversal, a bomb, a limit.
     Hostile = 21,
     /// The destination exists and is not empty.
@@ -106,6 +108,13 @@ impl CommandError {
         }
         let kind = io_kind(error).unwrap_or(Kind::Failed);
         Self::new(kind, "cannot-write-output", format!("cannot write to standard output: {error}"))
+    }
+
+    /// Makes the failure of a destination that has something in it.
+    pub(crate) fn destination_not_empty(name: &str) -> Self {
+        let message = format!("{name} exists and is not empty");
+        Self::new(Kind::DestinationExists, "destination-not-empty", message)
+            .help("name a new folder, or allow --overwrite")
     }
 
     /// Adds a line of advice.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use bkp_toolkit::bundle::BundlePayloads;
+use bkp_toolkit::bundle::{BundlePayloads, StoredIndex};
 use bkp_toolkit::core::{Entry, EntryKind};
 
 use crate::args::Format;
@@ -17,7 +17,7 @@ use crate::ui::Ui;
 pub(crate) struct Listing<'a> {
     out: BufWriter<File>,
     ui: &'a Ui,
-    payloads: &'a BundlePayloads,
+    stored: StoredIndex,
     long: bool,
     line: Line,
     counts: Counts,
@@ -46,14 +46,15 @@ impl<'a> Listing<'a> {
     pub(crate) fn begin(
         mut out: BufWriter<File>,
         ui: &'a Ui,
-        payloads: &'a BundlePayloads,
+        payloads: &BundlePayloads,
         long: bool,
     ) -> io::Result<Self> {
         if ui.format == Format::Json {
             write!(out, "{{\"schema_version\":{SCHEMA_VERSION},\"kind\":\"ls\",\"entries\":[")?;
         }
         let (line, counts, problems) = (Line::default(), Counts::default(), Vec::new());
-        Ok(Self { out, ui, payloads, long, line, counts, problems, tally: Tally::default() })
+        let stored = payloads.index();
+        Ok(Self { out, ui, stored, long, line, counts, problems, tally: Tally::default() })
     }
 
     /// Writes an entry.
@@ -123,8 +124,8 @@ impl<'a> Listing<'a> {
 
     /// Returns whether the payload is in the bundle. A payload that cannot even be looked for is
     /// as good as absent; reading it says why.
-    fn is_stored(&self, entry: &Entry) -> bool {
-        entry.kind == EntryKind::File && matches!(self.payloads.stored_len(entry), Ok(Some(_)))
+    fn is_stored(&mut self, entry: &Entry) -> bool {
+        entry.kind == EntryKind::File && self.stored.contains(entry).unwrap_or(false)
     }
 
     /// Builds the line of an entry, without its end.

@@ -13,6 +13,7 @@ mod open;
 mod password;
 mod problems;
 mod progress;
+mod record;
 mod report;
 mod rules;
 mod signals;

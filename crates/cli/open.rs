@@ -92,3 +92,8 @@ fn unlock(
         }
     }
 }
+
+/// Counts the class keys that do not open although the password is right.
+pub(crate) fn damaged_keys(backup: &Backup<Unlocked>) -> usize {
+    backup.class_keys().map_or(0, |keys| keys.damaged().len())
+}

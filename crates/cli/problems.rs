@@ -1,5 +1,6 @@
 //! What was wrong with single entries while a command went on.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -62,6 +63,11 @@ impl Item {
         }
     }
 
+    /// Returns true when nothing was lost.
+    pub(crate) fn is_notice(&self) -> bool {
+        self.severity == Severity::Notice
+    }
+
     /// Writes the problem for a person: `warning[code]: DOMAIN:PATH: message`.
     pub(crate) fn write_text(&self, out: &mut dyn Write, styles: Styles) -> io::Result<()> {
         let Self { code, severity, place, message } = self;
@@ -102,6 +108,29 @@ impl Item {
             None => line.value("domain", None::<u8>).value("relative_path", None::<u8>),
         };
         line.value("message", message)
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Item {}
+
+/// So that a run record takes it like any other.
+impl Fault for Item {
+    fn code(&self) -> &'static str {
+        self.code
+    }
+
+    fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        self.place.as_ref().map(|(domain, path)| Place { domain, path })
     }
 }
 

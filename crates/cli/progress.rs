@@ -13,7 +13,7 @@ use bkp_toolkit::core::{Entry, Monitor, Problem, Stage};
 
 use crate::display::Size;
 use crate::json::{Line, SCHEMA_VERSION};
-use crate::problems::{Item, Tally};
+use crate::problems::Item;
 use crate::ui::Ui;
 
 /// How progress is shown.
@@ -43,6 +43,8 @@ impl ProgressMode {
 /// Shows the progress of one command and collects its problems.
 pub(crate) struct Progress<'u> {
     ui: &'u Ui,
+    /// What is done with entries.
+    phase: &'static str,
     bar: ProgressBar,
     begun: Instant,
     /// When progress was last shown, in milliseconds since `begun`, plus one; 0 is never.
@@ -78,6 +80,7 @@ impl<'u> Progress<'u> {
         };
         Self {
             ui,
+            phase: "extracting",
             bar,
             begun: Instant::now(),
             shown: AtomicU64::new(0),
@@ -85,6 +88,12 @@ impl<'u> Progress<'u> {
             staged: Count::default(),
             problems: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Calls what is done with entries something else than extracting.
+    pub(crate) fn doing(mut self, phase: &'static str) -> Self {
+        self.phase = phase;
+        self
     }
 
     /// Takes the news of a key derivation. Breaks when the user wants an end.
@@ -113,20 +122,13 @@ impl<'u> Progress<'u> {
         self.problems.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts the problems so far.
-    pub(crate) fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.list().iter().for_each(|item| tally.add(item.severity));
-        tally
-    }
-
     fn list(&self) -> MutexGuard<'_, Vec<Item>> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends a phase: its bar goes away, and the next one is shown at once.
     fn clear(&self) {
-        self.bar.reset();
-        self.bar.set_length(0);
+        self.bar.finish_and_clear();
         self.shown.store(0, Ordering::Relaxed);
     }
 
@@ -146,7 +148,7 @@ impl<'u> Progress<'u> {
     fn show_entries(&self) {
         let (files, bytes) = self.staged.get();
         let (all_files, all_bytes) = self.selected.get();
-        self.show("extracting", "bytes", (bytes, all_bytes), Some((files, all_files)));
+        self.show(self.phase, "bytes", (bytes, all_bytes), Some((files, all_files)));
     }
 
     fn show(
@@ -159,16 +161,18 @@ impl<'u> Progress<'u> {
         match self.ui.progress {
             ProgressMode::Silent => {}
             ProgressMode::Bar => {
-                if self.bar.length() == Some(0) || self.bar.length().is_none() {
+                let message = match entries {
+                    Some((done, all)) => format!("{phase}, {done} of {all} entries"),
+                    None => phase.to_owned(),
+                };
+                // A new phase gets its look before it is drawn for the first time.
+                if self.bar.length().is_none() || self.bar.is_finished() {
                     self.bar.set_style(style(unit));
                     self.bar.reset();
                 }
+                self.bar.set_message(message);
                 self.bar.set_length(total);
                 self.bar.set_position(done.min(total));
-                self.bar.set_message(match entries {
-                    Some((done, all)) => format!("{phase}, {done} of {all} entries"),
-                    None => phase.to_owned(),
-                });
             }
             ProgressMode::Lines => {
                 let seconds = self.begun.elapsed().as_secs();

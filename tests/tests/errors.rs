@@ -11,7 +11,8 @@ use crate::sandbox::{Run, Sandbox, snapshot};
 #[test]
 fn usage() {
     let sandbox = Sandbox::new();
-    for args in [&["ls"][..], &["ls", "backup", "--no-such"], &["nonsense"], &["ls", "--sort=x", "b"]]
+    for args in
+        [&["ls"][..], &["ls", "backup", "--no-such"], &["nonsense"], &["ls", "--sort=x", "b"]]
     {
         let run = sandbox.run(args).exits(2).says("usage");
         assert!(run.stdout.is_empty());
@@ -125,7 +126,8 @@ fn an_output_without_room_is_a_failure() {
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = sandbox.command(args).stdout(full).output().unwrap();
-        Run::from(output).exits(32).says("cannot-write-output");
+        let run = Run::from(output).exits(32);
+        assert!(run.stderr.contains("cannot-write-output"), "{}", run.stderr);
     }
 }
 
@@ -134,7 +136,7 @@ fn a_backup_that_may_not_be_read() {
     let sandbox = Sandbox::new();
     sandbox.bundle(&cases::plain_db());
     let manifest = sandbox.path("backup/Manifest.db");
-    fs::set_permissions(&manifest, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(&manifest).is_ok() {
         println!("skipped: this user may read everything");
         return;

@@ -74,8 +74,7 @@ fn the_number_of_threads_changes_nothing() {
 fn the_document_and_the_run_record_count_everything() {
     let sandbox = Sandbox::new();
     let truth = sandbox.bundle(&cases::encrypted_db(1_000));
-    let args =
-        ["extract", "backup", "-o", "out", "--json", "--exclude", "CameraRollDomain:**"];
+    let args = ["extract", "backup", "-o", "out", "--json", "--exclude", "CameraRollDomain:**"];
     let json = sandbox.run_unlocked(&args).exits(0).json();
     assert_eq!((&json["schema_version"], &json["kind"]), (&1.into(), &"extract".into()));
     let count = |json: &Value, name: &str| json[name].as_u64().unwrap_or_else(|| panic!("{name}"));
@@ -216,6 +215,23 @@ fn a_rule_explains_itself() {
 }
 
 #[test]
+fn the_record_lists_what_rules_left_out() {
+    let sandbox = Sandbox::new();
+    let truth = sandbox.bundle(&cases::plain_db());
+    let rules = ["--exclude", "KeychainDomain", "--exclude", "HomeDomain:Library/Notes"];
+    sandbox.run(&[&["extract", "backup", "-o", "out"], &rules[..]].concat()).exits(0);
+    let record = fs::read(sandbox.path("out.bkp-run.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let left_out = record["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 4);
+    assert_eq!(record["counts"]["skipped"], 4);
+    let note = truth.entry("HomeDomain", "Library/Notes/note.txt").unwrap();
+    let id = String::from_utf8(note.file_id.clone()).unwrap();
+    let row = left_out.iter().find(|row| row["file_id"] == id).expect("the note is listed");
+    assert_eq!(row["rule"], "- HomeDomain:Library/Notes");
+}
+
+#[test]
 fn names_that_other_file_systems_cannot_hold() {
     let sandbox = Sandbox::new();
     let spec = BundleSpec::new(5).with(|spec| {
@@ -225,7 +241,7 @@ fn names_that_other_file_systems_cannot_hold() {
         ];
     });
     sandbox.bundle(&spec);
-    sandbox.run(&["extract", "backup", "-o", "out"]).exits(0);
+    sandbox.run(&["extract", "backup", "-o", "out"]).exits(4).says("renamed");
     let names = fs::read_to_string(sandbox.path("out/names.jsonl")).unwrap();
     assert_eq!(names.lines().count(), 2, "{names}");
     for line in names.lines() {

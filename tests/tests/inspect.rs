@@ -129,7 +129,7 @@ fn a_damaged_class_key_is_told_and_shows_in_the_exit_code() {
 }
 
 /// A bundle of which one class key, not that of Manifest.db, has a changed byte.
-pub fn damaged_class() -> bkp_testkit::BundleSpec {
+pub(crate) fn damaged_class() -> bkp_testkit::BundleSpec {
     let spec = cases::encrypted_db(1_000);
     let dir = tempfile::tempdir().unwrap();
     spec.write(dir.path()).unwrap();

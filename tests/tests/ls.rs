@@ -76,9 +76,8 @@ fn one_document_holds_the_same() {
     let lines = sandbox.run(&["ls", "backup", "--jsonl"]).exits(3).lines();
     let json = sandbox.run(&["ls", "backup", "--json"]).exits(3).json();
     assert_eq!((&json["schema_version"], &json["kind"]), (&1.into(), &"ls".into()));
-    let of_type = |kind: &str| -> Vec<&Value> {
-        lines.iter().filter(|line| line["type"] == kind).collect()
-    };
+    let of_type =
+        |kind: &str| -> Vec<&Value> { lines.iter().filter(|line| line["type"] == kind).collect() };
     let entries: Vec<&Value> = json["entries"].as_array().unwrap().iter().collect();
     assert_eq!(entries, of_type("entry"));
     assert_eq!(json["problems"].as_array().unwrap().len(), of_type("problem").len());
@@ -124,10 +123,7 @@ fn names_cannot_act_on_the_terminal() {
     });
     sandbox.bundle(&spec);
     let run = sandbox.run(&["ls", "backup"]).exits(0);
-    assert_eq!(
-        run.text(),
-        "HomeDomain:a\\u{1b}[2Jb\\nc\nHomeDomain:invoice\\u{202e}fdp.exe\n"
-    );
+    assert_eq!(run.text(), "HomeDomain:a\\u{1b}[2Jb\\nc\nHomeDomain:invoice\\u{202e}fdp.exe\n");
 }
 
 #[test]
@@ -156,7 +152,10 @@ fn filters_and_sorting() {
     );
     let args = ["--include", "HomeDomain:**", "--exclude", "HomeDomain:Library/SMS/**", "--type"];
     let run = sandbox.run(&[&["ls", "backup", "--sort", "path"], &args[..], &["file"]].concat());
-    assert_eq!(run.exits(0).text(), "HomeDomain:Library/Notes/note.txt\nHomeDomain:Library/block\n");
+    assert_eq!(
+        run.exits(0).text(),
+        "HomeDomain:Library/Notes/note.txt\nHomeDomain:Library/block\n"
+    );
     sandbox.file("globs", "# mine\nHomeDomain:**\n");
     let from = sandbox.run(&["ls", "backup", "--include-from", "globs"]).exits(0);
     let direct = sandbox.run(&["ls", "backup", "--include", "HomeDomain:**"]).exits(0);

@@ -10,19 +10,19 @@ use bkp_testkit::{BundleSpec, Encryption, EntrySpec, Truth, cases};
 use serde_json::Value;
 
 /// A password that would be noticed wherever it turns up.
-pub const CANARY: &str = "canary-4f1d-Pässwörd";
+pub(crate) const CANARY: &str = "canary-4f1d-Pässwörd";
 
 /// A folder that is gone when the test ends.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
 }
 
 /// What a run of the program left.
 #[derive(Debug)]
-pub struct Run {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Run {
@@ -39,75 +39,78 @@ impl From<Output> for Run {
 impl Run {
     /// Fails the test, with all there is to see, unless the exit code is this one.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         let (stdout, stderr) = (String::from_utf8_lossy(&self.stdout), &self.stderr);
         assert_eq!(self.code, code, "\n-- stdout\n{stdout}\n-- stderr\n{stderr}");
         self
     }
 
     #[track_caller]
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).expect("stdout is not UTF-8")
     }
 
     /// Reads stdout as one JSON document.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout).expect("stdout is not one JSON document")
     }
 
     /// Reads stdout as JSON lines.
     #[track_caller]
-    pub fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         assert!(self.text().is_empty() || self.text().ends_with('\n'));
         self.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
     /// Reads the last line of stderr as JSON.
     #[track_caller]
-    pub fn error(&self) -> Value {
+    pub(crate) fn error(&self) -> Value {
         let last = self.stderr.lines().last().expect("nothing on stderr");
         serde_json::from_str(last).expect(last)
     }
 
     /// Fails the test unless stderr tells this code in brackets.
     #[track_caller]
-    pub fn says(self, code: &str) -> Self {
+    pub(crate) fn says(self, code: &str) -> Self {
         assert!(self.stderr.contains(&format!("[{code}]: ")), "{}", self.stderr);
         self
     }
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("home")).unwrap();
         Self { dir }
     }
 
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a bundle into the folder `backup`.
-    pub fn bundle(&self, spec: &BundleSpec) -> Truth {
+    pub(crate) fn bundle(&self, spec: &BundleSpec) -> Truth {
         self.bundle_at("backup", spec)
     }
 
-    pub fn bundle_at(&self, name: &str, spec: &BundleSpec) -> Truth {
+    pub(crate) fn bundle_at(&self, name: &str, spec: &BundleSpec) -> Truth {
         let path = self.path(name);
         fs::create_dir_all(&path).unwrap();
         spec.write(&path).unwrap()
     }
 
     /// Writes a file, such as one with a password.
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
         fs::write(self.path(name), content).unwrap();
         self
     }
 
     /// The program with nothing of this machine's environment.
-    pub fn command<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+    pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bkp"));
         command
             .env_clear()
@@ -120,18 +123,18 @@ impl Sandbox {
     }
 
     /// Runs the program.
-    pub fn run(&self, args: &[&str]) -> Run {
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.command(args).output().unwrap().into()
     }
 
     /// Runs the program with the password of the ready cases.
-    pub fn run_unlocked(&self, args: &[&str]) -> Run {
+    pub(crate) fn run_unlocked(&self, args: &[&str]) -> Run {
         self.file("pw", cases::PASSWORD);
         self.run(&[args, &["--password-file", "pw"]].concat())
     }
 
     /// Runs the program and gives it something on stdin.
-    pub fn run_with_stdin(&self, args: &[&str], stdin: &[u8]) -> Run {
+    pub(crate) fn run_with_stdin(&self, args: &[&str], stdin: &[u8]) -> Run {
         let mut command = self.command(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -142,7 +145,7 @@ impl Sandbox {
 }
 
 /// Everything below a folder: names, kinds, lengths, times, inodes and contents.
-pub fn tree(root: &Path) -> Vec<String> {
+pub(crate) fn tree(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(path) = open.pop() {
@@ -168,7 +171,7 @@ pub fn tree(root: &Path) -> Vec<String> {
 
 /// Compares with a file in `tests/snapshots`. `BKP_UPDATE_SNAPSHOTS=1` writes them anew.
 #[track_caller]
-pub fn snapshot(name: &str, actual: &str) {
+pub(crate) fn snapshot(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
     if std::env::var_os("BKP_UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, actual).unwrap();
@@ -178,12 +181,12 @@ pub fn snapshot(name: &str, actual: &str) {
 }
 
 /// A small encrypted bundle under the canary password.
-pub fn canary_bundle() -> BundleSpec {
+pub(crate) fn canary_bundle() -> BundleSpec {
     cases::encrypted_db(1_000).with(|spec| spec.encryption = Some(Encryption::new(CANARY)))
 }
 
 /// Names that could lead out of a folder, and one that cannot.
-pub fn hostile_names() -> Vec<EntrySpec> {
+pub(crate) fn hostile_names() -> Vec<EntrySpec> {
     vec![
         EntrySpec::file("HomeDomain", "good.txt", "good"),
         EntrySpec::file("HomeDomain", "../../escape.txt", "bad"),

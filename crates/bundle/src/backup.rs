@@ -156,9 +156,34 @@ impl Bundle {
             return Ok(Opened::Unlocked(Backup { bundle, state }));
         }
         self.usable_keybag()?;
-        let locked = self.catalog == CatalogFile::Db && self.manifest.manifest_key.is_some();
+        let locked = self.catalog_is_encrypted();
         let catalog = if locked { None } else { Some(self.load(None)?) };
         Ok(Opened::Locked(Backup { bundle, state: Locked { catalog } }))
+    }
+
+    /// Opens the catalog of an encrypted bundle where that is not encrypted itself, whatever
+    /// state the keybag is in: enough to compare stored bytes with their digests. Nothing for a
+    /// bundle that is not encrypted, and for one whose catalog needs the passphrase.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the catalog cannot be read.
+    pub fn open_stored(self: &Arc<Self>) -> Result<Option<Backup<Locked>>, BundleError> {
+        if !self.encrypted || self.catalog_is_encrypted() {
+            return Ok(None);
+        }
+        let catalog = self.load(None)?;
+        if let Catalog::Db(db) = &catalog
+            && db.has_encrypted_cells()?
+        {
+            return Ok(None);
+        }
+        let state = Locked { catalog: Some(catalog) };
+        Ok(Some(Backup { bundle: Arc::clone(self), state }))
+    }
+
+    fn catalog_is_encrypted(&self) -> bool {
+        self.catalog == CatalogFile::Db && self.manifest.manifest_key.is_some()
     }
 
     /// Returns the files of the bundle.
@@ -246,7 +271,14 @@ fn read<T>(
 ) -> Result<T, BundleError> {
     let limit = u64::try_from(limits.bytes).unwrap_or(u64::MAX);
     let bytes = storage.read(name, limit).map_err(|source| BundleError::file(name, source))?;
-    parse(&bytes).map_err(|source| BundleError::Plist { name, source })
+    parse(&bytes).map_err(|source| {
+        // A bomb is called one even where something else is wrong with it as well.
+        let source = match plist_guard::check(&bytes, limits) {
+            Err(limit @ PlistError::LimitExceeded { .. }) => limit,
+            _ => source,
+        };
+        BundleError::Plist { name, source }
+    })
 }
 
 /// Only `Manifest.plist` is needed to read a backup; of the others a failure is told.

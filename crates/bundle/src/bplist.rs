@@ -41,7 +41,6 @@ pub(crate) struct Bplist<'a> {
     table: &'a [u8],
     offset_size: usize,
     ref_size: usize,
-    count: usize,
     top: u64,
 }
 
@@ -50,8 +49,10 @@ pub(crate) struct Bplist<'a> {
 pub(crate) enum Object<'a> {
     Null,
     Bool(bool),
-    /// Widths 1, 2 and 4 are unsigned, 8 and 16 signed.
-    Int(i128),
+    /// An integer of 1, 2 or 4 unsigned bytes or 8 signed ones.
+    Int(i64),
+    /// An integer of 16 signed bytes, left as it is to keep objects small.
+    WideInt(&'a [u8; 16]),
     Real(f64),
     /// Seconds since 2001-01-01T00:00:00Z.
     Date(f64),
@@ -76,13 +77,13 @@ pub(crate) struct Refs<'a> {
 /// The keys and the values of a dictionary, in file order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dict<'a> {
-    pub(crate) keys: Refs<'a>,
-    pub(crate) values: Refs<'a>,
+    /// The keys and then as many values.
+    both: Refs<'a>,
 }
 
 /// Reads a big-endian integer of up to eight bytes; more than that saturates unless the excess is
 /// zero.
-#[inline]
+#[inline(always)]
 fn be(bytes: &[u8]) -> u64 {
     match *bytes {
         [a] => u64::from(a),
@@ -143,7 +144,7 @@ impl<'a> Bplist<'a> {
         if usize::try_from(top).ok().is_none_or(|top| top >= count) {
             return Err(Malformed::at(end.saturating_add(16), "top object does not exist"));
         }
-        Ok(Self { body, table, offset_size, ref_size, count, top })
+        Ok(Self { body, table, offset_size, ref_size, top })
     }
 
     /// Returns the reference of the top object.
@@ -156,12 +157,45 @@ impl<'a> Bplist<'a> {
     pub(crate) fn offset(&self, reference: u64) -> Result<usize, Malformed> {
         usize::try_from(reference)
             .ok()
-            .filter(|&index| index < self.count)
             .and_then(|index| index.checked_mul(self.offset_size))
-            .and_then(|at| self.table.get(at..)?.get(..self.offset_size))
+            .and_then(|at| self.table.get(at..at.wrapping_add(self.offset_size)))
             .and_then(|entry| usize::try_from(be(entry)).ok())
             .filter(|&at| at >= MAGIC.len() && at < self.body.len())
             .ok_or(Malformed::at(self.body.len(), "reference to an object that does not exist"))
+    }
+
+    /// Reads a short ASCII string, which every key that devices write is. `None` means no more
+    /// than that [`object`](Self::object) has to look.
+    #[inline]
+    pub(crate) fn short_ascii(&self, reference: u64) -> Option<&'a [u8]> {
+        let at = self.offset(reference).ok()?;
+        match *self.body.get(at..)? {
+            [0x5f, 0x10, len, ref rest @ ..] => rest.get(..usize::from(len)),
+            [marker @ 0x50..=0x5e, ref rest @ ..] => rest.get(..usize::from(marker & 0x0f)),
+            _ => None,
+        }
+    }
+
+    /// Reads an integer of 1 to 8 bytes; as above, `None` means to look again.
+    #[inline]
+    pub(crate) fn short_int(&self, reference: u64) -> Option<i64> {
+        let at = self.offset(reference).ok()?;
+        match *self.body.get(at..)? {
+            [0x10, a, ..] => Some(a.into()),
+            [0x11, a, b, ..] => Some(u16::from_be_bytes([a, b]).into()),
+            [0x12, a, b, c, d, ..] => Some(u32::from_be_bytes([a, b, c, d]).into()),
+            [0x13, ref rest @ ..] => rest.first_chunk().map(|bytes| i64::from_be_bytes(*bytes)),
+            _ => None,
+        }
+    }
+
+    /// Returns true when an object is a string that spells `name`, which must be ASCII.
+    #[inline]
+    pub(crate) fn spells(&self, reference: u64, name: &[u8]) -> bool {
+        match self.short_ascii(reference) {
+            Some(text) => text == name,
+            None => self.object(reference).is_ok_and(|object| object.is_text(name)),
+        }
     }
 
     /// Reads one object.
@@ -179,11 +213,11 @@ impl<'a> Bplist<'a> {
                 _ => Err(Malformed::at(at, "unknown kind of object")),
             },
             0x1 => match low {
-                0..=2 => Ok(Object::Int(
-                    be(rest.get(..1_usize.wrapping_shl(u32::from(marker & 3))).ok_or(cut)?).into(),
-                )),
-                3 => Ok(Object::Int(i64::from_be_bytes(*rest.first_chunk().ok_or(cut)?).into())),
-                4 => Ok(Object::Int(i128::from_be_bytes(*rest.first_chunk().ok_or(cut)?))),
+                0 => Ok(Object::Int(u8::from_be_bytes(*rest.first_chunk().ok_or(cut)?).into())),
+                1 => Ok(Object::Int(u16::from_be_bytes(*rest.first_chunk().ok_or(cut)?).into())),
+                2 => Ok(Object::Int(u32::from_be_bytes(*rest.first_chunk().ok_or(cut)?).into())),
+                3 => Ok(Object::Int(i64::from_be_bytes(*rest.first_chunk().ok_or(cut)?))),
+                4 => Ok(Object::WideInt(rest.first_chunk().ok_or(cut)?)),
                 _ => Err(Malformed::at(at, "integer of a width that does not exist")),
             },
             0x2 => match low {
@@ -205,9 +239,8 @@ impl<'a> Bplist<'a> {
             0xa => Ok(Object::Array(self.refs(take(at, low, rest, self.ref_size)?.0))),
             0xc => Ok(Object::Set(self.refs(take(at, low, rest, self.ref_size)?.0))),
             0xd => {
-                let (keys, rest) = take(at, low, rest, self.ref_size)?;
-                let values = rest.get(..keys.len()).ok_or(cut)?;
-                Ok(Object::Dict(Dict { keys: self.refs(keys), values: self.refs(values) }))
+                let pair = self.ref_size.wrapping_mul(2);
+                Ok(Object::Dict(Dict { both: self.refs(take(at, low, rest, pair)?.0) }))
             }
             _ => Err(Malformed::at(at, "unknown kind of object")),
         }
@@ -253,26 +286,46 @@ impl<'a> Refs<'a> {
         let at = index.checked_mul(self.size)?;
         Some(be(self.bytes.get(at..)?.get(..self.size)?))
     }
-
-    /// Returns the references in order.
-    #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
-        self.bytes.chunks_exact(self.size.max(1)).map(be)
-    }
 }
 
 impl<'a> Dict<'a> {
-    /// Returns the pairs of key and value references.
+    /// Returns the references of the keys.
     #[inline]
+    pub(crate) fn keys(&self) -> Refs<'a> {
+        self.halves().0
+    }
+
+    /// Returns the references of the values.
+    #[inline]
+    pub(crate) fn values(&self) -> Refs<'a> {
+        self.halves().1
+    }
+
+    #[inline]
+    fn halves(&self) -> (Refs<'a>, Refs<'a>) {
+        let Refs { bytes, size } = self.both;
+        let (keys, values) = bytes.split_at_checked(bytes.len() / 2).unwrap_or_default();
+        (Refs { bytes: keys, size }, Refs { bytes: values, size })
+    }
+
+    /// Returns the pairs of key and value references.
+    #[inline(always)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + use<'a> {
-        self.keys.iter().zip(self.values.iter())
+        let (keys, values) = self.halves();
+        let mut at = 0_usize;
+        std::iter::from_fn(move || {
+            let end = at.checked_add(keys.size)?;
+            let pair = (be(keys.bytes.get(at..end)?), be(values.bytes.get(at..end)?));
+            at = end;
+            Some(pair)
+        })
     }
 
     /// Returns the value of a key. Of repeated keys the last one counts.
     pub(crate) fn find(&self, plist: &Bplist<'a>, name: &[u8]) -> Option<u64> {
         let mut found = None;
         for (key, value) in self.iter() {
-            if plist.object(key).is_ok_and(|key| key.is_text(name)) {
+            if plist.spells(key, name) {
                 found = Some(value);
             }
         }
@@ -281,6 +334,16 @@ impl<'a> Dict<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// Returns the value of an integer of any width.
+    #[inline]
+    pub(crate) fn integer(&self) -> Option<i128> {
+        match *self {
+            Self::Int(value) => Some(value.into()),
+            Self::WideInt(bytes) => Some(i128::from_be_bytes(*bytes)),
+            _ => None,
+        }
+    }
+
     /// Returns true for a string that spells `name`, which must be ASCII, in either encoding.
     #[inline]
     pub(crate) fn is_text(&self, name: &[u8]) -> bool {

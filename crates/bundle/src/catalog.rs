@@ -60,6 +60,22 @@ impl Catalog {
     }
 }
 
+/// Looks for an entry by its names, row by row.
+pub(crate) fn scan(
+    records: impl Iterator<Item = Result<BundleRecord, BundleError>>,
+    domain: &Domain,
+    path: &RelPath,
+) -> Result<Option<BundleRecord>, BundleError> {
+    for record in records {
+        match record {
+            Ok(record) if record.is(domain, path) => return Ok(Some(record)),
+            Err(error) if error.is_at(domain, path) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
 /// The rows of a [`Catalog`].
 #[derive(Debug)]
 pub struct Records<'c>(AnyRecords<'c>);

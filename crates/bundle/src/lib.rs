@@ -10,15 +10,17 @@
 //!
 //! [`Bundle::open`] reads what needs no password, [`Bundle::open_catalog`] finds out whether one
 //! is needed, and [`Backup::unlock`] takes it. An unlocked backup is a
-//! [`Source`](bkp_core::Source). Nothing here writes, and SQLite never sees the original file.
+//! [`Source`](bkp_core::Source), and [`Keychain::find`] finds its keychain. Nothing here writes, and SQLite never sees the original file.
 
 #![forbid(unsafe_code)]
 
 mod backup;
 mod bplist;
 mod catalog;
+mod database;
 mod error;
 mod info_plist;
+mod keychain;
 #[cfg(test)]
 mod made;
 mod manifest_db;
@@ -34,20 +36,27 @@ mod record;
 pub mod sqlite_image;
 mod status_plist;
 mod storage;
+mod stored_index;
 #[cfg(test)]
 mod testing;
 
 pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
+pub use database::{DatabaseError, DatabaseReport, check_database};
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
 pub use info_plist::{InfoApplication, InfoPlist};
+pub use keychain::{
+    AttributeValue, FoundKeychain, Keychain, KeychainItem, KeychainItemError, KeychainTable,
+    OpenedItem, PersistentRef,
+};
 pub use manifest_db::{DbRecords, ManifestDb};
 pub use manifest_mbdb::{ManifestMbdb, MbdbRows};
 pub use manifest_plist::{Application, Lockdown, ManifestPlist};
 pub use mbdb::{Mbdb, MbdbError, MbdbRecord, MbdbRecords, MbdbXattrs};
 pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
-pub use payload::BundlePayloads;
+pub use payload::{BundlePayloads, StoredBlob};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use status_plist::StatusPlist;
 pub use storage::{Layout, Storage};
+pub use stored_index::StoredIndex;

@@ -17,6 +17,8 @@ use bkp_crypto::{FileKey, LegacyCells, Passphrase};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 
+use crate::catalog::scan;
+use crate::database::{self, Budget, DatabaseReport};
 use crate::{BundleError, BundleRecord, CatalogError, Notice, Storage};
 use row::RowReader;
 
@@ -24,7 +26,7 @@ use row::RowReader;
 #[derive(Debug)]
 pub struct ManifestDb {
     db: Connection,
-    meter: guard::Meter,
+    budget: Budget,
     /// iOS 10.0 encrypted the `file` cells and nothing else; this opens them.
     cells: Option<LegacyCells>,
     bytes: u64,
@@ -39,8 +41,8 @@ impl ManifestDb {
     /// Loads the catalog of a bundle, decrypting it when there is a key.
     pub(crate) fn open(storage: &Storage, key: Option<&FileKey>) -> Result<Self, BundleError> {
         let image::Image { mut db, bytes, notices } = image::load(storage, key)?;
-        let meter = guard::arm(&mut db).map_err(CatalogError::Database)?;
-        let this = Self { db, meter, cells: None, bytes, notices };
+        let budget = guard::arm(&mut db).map_err(CatalogError::Database)?;
+        let this = Self { db, budget, cells: None, bytes, notices };
         if !this.is_table("Files")? {
             return Err(CatalogError::NoFilesTable.into());
         }
@@ -53,8 +55,10 @@ impl ManifestDb {
         &self,
         run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, CatalogError> {
-        self.meter.reset();
-        run(&self.db).map_err(|source| match source.sqlite_error_code() {
+        self.budget.allow(guard::STEPS);
+        let result = run(&self.db);
+        self.budget.lift();
+        result.map_err(|source| match source.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) => {
                 CatalogError::ExcessiveWork { steps: guard::STEPS }
             }
@@ -110,6 +114,30 @@ impl ManifestDb {
                 Some(LegacyCells::new(passphrase, &salt, &hash).map_err(BundleError::Cells)?);
         }
         Ok(())
+    }
+
+    /// Returns whether the `file` cells are encrypted, as iOS 10.0 did it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the database cannot be queried.
+    pub fn has_encrypted_cells(&self) -> Result<bool, CatalogError> {
+        Ok(self.property("salt")?.is_some() && self.property("passwordHash")?.is_some())
+    }
+
+    /// Returns `PRAGMA user_version`: 2 on every device seen. Source: FORMAT.md 2.1.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the database cannot be queried.
+    pub fn user_version(&self) -> Result<i64, CatalogError> {
+        self.query(|db| db.query_row("PRAGMA user_version", [], |row| row.get(0)))
+    }
+
+    /// Has SQLite look through every page of the catalog.
+    #[must_use]
+    pub fn quick_check(&self) -> DatabaseReport {
+        database::quick_check(&self.db, &self.budget, self.bytes)
     }
 
     fn property(&self, key: &str) -> Result<Option<Vec<u8>>, CatalogError> {
@@ -178,14 +206,7 @@ impl ManifestDb {
             return Ok(Some(record));
         }
         // The id is not the hash of the names, or a column is of an odd type.
-        for record in self.records() {
-            match record {
-                Ok(record) if record.is(domain, path) => return Ok(Some(record)),
-                Err(error) if error.is_at(domain, path) => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(None)
+        scan(self.records(), domain, path)
     }
 
     /// Fetches a page of rows that starts at `from`. Returns where the next one starts.
@@ -255,7 +276,7 @@ impl ManifestDb {
             Ok(Some(row)) if row >= next => {
                 let resumed = row.checked_add(1);
                 let error = if source.sqlite_error_code() == Some(ErrorCode::TooBig) {
-                    CatalogError::LongRow { row, limit: guard::LONGEST }
+                    CatalogError::LongRow { row, limit: database::LONGEST }
                 } else {
                     CatalogError::DamagedRows { after: row.checked_sub(1), next: resumed, source }
                 };

@@ -137,9 +137,15 @@ impl<'a> MbFile<'a> {
         // References first and values after, so that a key repeated many times costs one value.
         let mut slots = [None; Field::COUNT];
         for (key, value) in root.iter() {
-            let Ok(key) = plist.object(key) else {
-                file.unreadable = file.unreadable.saturating_add(1);
-                continue;
+            let key = match plist.short_ascii(key) {
+                Some(name) => Object::Ascii(name),
+                None => match plist.object(key) {
+                    Ok(key) => key,
+                    Err(_) => {
+                        file.unreadable = file.unreadable.saturating_add(1);
+                        continue;
+                    }
+                },
             };
             match Field::of_key(&key) {
                 Some(field) => {
@@ -218,10 +224,9 @@ impl<'a> Archive<'a> {
         };
         let (mut objects, mut roots) = (None, None);
         for (key, value) in top.iter() {
-            let key = plist.object(key)?;
-            if key.is_text(b"$objects") {
+            if plist.spells(key, b"$objects") {
                 objects = Some(value);
-            } else if key.is_text(b"$top") {
+            } else if plist.spells(key, b"$top") {
                 roots = Some(value);
             }
         }
@@ -313,10 +318,16 @@ impl<'a> Reader<'_, 'a> {
     }
 
     #[inline]
-    fn number<T>(&mut self, field: Field, narrow: fn(i128) -> Option<T>) -> Option<T> {
+    fn number<T>(&mut self, field: Field, narrow: impl Fn(i128) -> Option<T>) -> Option<T> {
         let archive = self.archive;
+        let reference = (*self.slots.get(field.index())?)?;
+        if let Some(value) = archive.plist.short_int(reference)
+            && let Some(value) = narrow(value.into())
+        {
+            return Some(value);
+        }
         self.field(field, |object| match object {
-            Object::Int(value) => narrow(value),
+            Object::Int(value) => narrow(value.into()),
             object => archive.odd_number(object).and_then(narrow),
         })
     }
@@ -327,15 +338,14 @@ impl<'a> Archive<'a> {
     #[cold]
     fn odd_number(&self, object: Object<'a>) -> Option<i128> {
         match object {
-            Object::Int(value) => Some(value),
+            Object::Int(_) | Object::WideInt(_) => object.integer(),
             Object::Real(value) => whole(value).map(i128::from),
             Object::Date(value) => unix(value).map(i128::from),
             Object::Ascii(bytes) if bytes.len() <= MAX_NUMERAL => numeral(bytes),
             Object::Utf16(bytes) if bytes.len() <= MAX_NUMERAL => numeral(&object.text()?),
             Object::Dict(wrapper) => match self.member(wrapper, [b"NS.time", b"NS.intval"])? {
                 Object::Real(value) => unix(value).map(i128::from),
-                Object::Int(value) => Some(value),
-                _ => None,
+                member => member.integer(),
             },
             _ => None,
         }

@@ -26,7 +26,7 @@ mod xml;
 
 use std::io::Cursor;
 
-pub(crate) use event::{Event, Events, Scalar};
+pub(crate) use event::{Container, Event, Events, Scalar};
 pub(crate) use fields::Fields;
 pub use fields::PlistWarning;
 

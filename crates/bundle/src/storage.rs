@@ -23,8 +23,10 @@ trait Backend: fmt::Debug + Send + Sync {
     fn open(&self, name: &str) -> io::Result<Stored>;
     /// Returns the length of a regular file, without opening it.
     fn len(&self, name: &str) -> io::Result<u64>;
-    /// Lists the names at the top of the bundle, in any order.
-    fn names(&self) -> io::Result<Vec<String>>;
+    /// Calls `each` with the names in a folder of the bundle, in any order, and whether each is
+    /// of a regular file; the empty name is the bundle itself. A link to a folder is no folder,
+    /// and a link to a file no file. Names that are not UTF-8 are passed over.
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()>;
 }
 
 /// One stored file, read from its start.
@@ -32,6 +34,8 @@ trait Backend: fmt::Debug + Send + Sync {
 pub(crate) struct Stored {
     bytes: Bytes,
     len: u64,
+    read: u64,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +45,10 @@ enum Bytes {
 }
 
 impl Stored {
+    fn new(bytes: Bytes, len: u64) -> Self {
+        Self { bytes, len, read: 0, ended: false }
+    }
+
     /// Returns the length in bytes, as it was when the file was opened.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -49,10 +57,18 @@ impl Stored {
 
 impl Read for Stored {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match &mut self.bytes {
-            Bytes::File(file) => file.read(buf),
-            Bytes::Memory(bytes) => bytes.read(buf),
+        if self.ended {
+            return Ok(0);
         }
+        let n = match &mut self.bytes {
+            Bytes::File(file) => file.read(buf)?,
+            Bytes::Memory(bytes) => bytes.read(buf)?,
+        };
+        self.read = self.read.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+        // A read that came back short, at or beyond the length there was, has met the end: most
+        // payloads are read by one call.
+        self.ended = n < buf.len() && self.read >= self.len;
+        Ok(n)
     }
 }
 
@@ -88,9 +104,34 @@ impl Storage {
 
     /// Lists the names at the top of the bundle, sorted.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = self.0.names()?;
+        let mut names = Vec::new();
+        self.list("", &mut |name, _| names.push(name.to_owned()))?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Calls `each` with the names in a folder of the bundle, in any order, and whether each is
+    /// of a regular file. Holds none of them.
+    pub(crate) fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
+        self.0.list(folder, each)
+    }
+
+    /// Lists the payloads in a folder, sorted: a shard's, or those at the top of the bundle.
+    pub(crate) fn blobs(&self, shard: Option<u8>) -> io::Result<Vec<FileId>> {
+        let folder = shard.map(|byte| format!("{byte:02x}")).unwrap_or_default();
+        let mut ids = Vec::new();
+        let listed = self.list(&folder, &mut |name, is_file| {
+            // Only lower-case names are looked up.
+            let id = FileId::parse(name.as_bytes());
+            ids.extend(id.ok().filter(|id| is_file && id.to_hex() == *name.as_bytes()));
+        });
+        match listed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => {
+                ids.sort_unstable();
+                Ok(ids)
+            }
+        }
     }
 
     /// Reads a whole file, refusing one that is longer than `limit` bytes.

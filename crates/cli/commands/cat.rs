@@ -11,7 +11,7 @@ use bkp_toolkit::core::{Domain, Entry, EntryKind, Payload, Payloads as _, RelPat
 use crate::args::{BackupArgs, Format, PasswordArgs};
 use crate::display::{Location, Name};
 use crate::error::{CommandError, Kind};
-use crate::open;
+use crate::open::{self, damaged_keys};
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::rules::exact_name;
@@ -80,11 +80,21 @@ pub(crate) fn run(args: &CatArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     }
     let progress = Progress::new(ui);
     let backup = open::unlocked(opened, password, ui, &progress)?;
-    let damaged_keys = progress.finish().len();
+    progress.finish();
+    let damaged_keys = damaged_keys(&backup);
     let record = find(backup.catalog(), &domain, &path)?;
     let payloads = backup.payloads();
-    let payload = if *stored { payloads.open_stored(&record) } else { payloads.open(&record) }?;
+    let payload = if *stored { payloads.open_stored(&record) } else { payloads.open(&record) };
+    let payload = payload.map_err(|error| lost_to_a_key(error.into(), damaged_keys))?;
     print(payload, record.as_ref(), damaged_keys, ui)
+}
+
+/// A key that does not open, in a keybag with damaged keys, was not lost by the file.
+fn lost_to_a_key(mut failed: CommandError, damaged_keys: usize) -> CommandError {
+    if failed.code == "key-unwrap-failed" && damaged_keys > 0 {
+        failed.kind = Kind::KeysDamaged;
+    }
+    failed
 }
 
 /// Finds a regular file by its exact name.

@@ -7,7 +7,7 @@ use bkp_toolkit::bundle::{BundleError, Opened};
 use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs};
 use crate::error::{CommandError, Kind};
 use crate::json::write_line;
-use crate::open::{self, Found};
+use crate::open::{self, Found, damaged_keys};
 use crate::password;
 use crate::progress::Progress;
 use crate::report;
@@ -56,11 +56,12 @@ pub(crate) fn run(args: &InspectArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     let InspectArgs { backup, json: _, unlock, password } = args;
     let Found { path, bundle } = open::find(backup)?;
     let mut opened = bundle.open_catalog();
-    let mut damaged_keys = 0;
+    let mut damaged = 0;
     if matches!(opened, Ok(Opened::Locked(_))) && (*unlock || password::is_given(password)) {
         let progress = Progress::new(ui);
         let unlocked = open::unlocked(opened?, password, ui, &progress)?;
-        damaged_keys = progress.finish().len();
+        progress.finish();
+        damaged = damaged_keys(&unlocked);
         opened = Ok(Opened::Unlocked(unlocked));
     }
     ui.stop.check()?;
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &InspectArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     written
         .and_then(|()| std::io::Write::flush(&mut out))
         .map_err(|error| CommandError::stdout(&error))?;
-    exit_code(opened.err(), damaged_keys)
+    exit_code(opened.err(), damaged)
 }
 
 /// A backup that could not be opened has been described as far as it goes, and is a failure all

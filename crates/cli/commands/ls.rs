@@ -11,7 +11,7 @@ use bkp_toolkit::policy::Rules;
 use crate::args::{BackupArgs, FilterArgs, Format, PasswordArgs};
 use crate::error::CommandError;
 use crate::listing::Listing;
-use crate::open;
+use crate::open::{self, damaged_keys};
 use crate::password;
 use crate::problems::Item;
 use crate::progress::Progress;
@@ -110,7 +110,8 @@ pub(crate) fn run(args: &LsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     }
     let progress = Progress::new(ui);
     let backup = open::unlocked(opened, password, ui, &progress)?;
-    let damaged_keys = progress.finish().len();
+    progress.finish();
+    let damaged_keys = damaged_keys(&backup);
     list.run(backup.catalog(), backup.payloads(), damaged_keys)
 }
 

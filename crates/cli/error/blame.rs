@@ -15,7 +15,7 @@ fn kind(code: &str) -> Kind {
         "key-material-damaged" => Kind::KeysDamaged,
         "kdf-limit" | "limit-exceeded" | "plist-limit" | "hostile-catalog" | "hostile-name"
         | "hostile-plist" => Kind::Hostile,
-        "destination-not-empty" | "destination-exists" | "destination-busy" => {
+        "destination-not-empty" | "destination-not-directory" | "destination-in-use" => {
             Kind::DestinationExists
         }
         "no-space" => Kind::NoSpace,

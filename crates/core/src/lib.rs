@@ -37,7 +37,7 @@ pub use file_id::{FileId, ParseFileIdError};
 pub use monitor::{Monitor, NullMonitor, Problem, Stage};
 pub use name::{NameError, NameFault, limits};
 pub use path::RelPath;
-pub use pipeline::{Report, RunError, RunOptions, RunResult, run};
+pub use pipeline::{Longest, Report, RunError, RunOptions, RunResult, run, run_longest_first};
 pub use select::{Everything, Select, Verdict};
 pub use sink::{Access, Job, Jobs, Sink, Stager};
 pub use source::{Payload, Payloads, Source};

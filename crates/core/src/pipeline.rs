@@ -11,6 +11,7 @@
 //! files are fetched first, or one of them met last would leave every other worker idle.
 
 mod feed;
+mod longest;
 mod worker;
 
 #[cfg(test)]
@@ -21,7 +22,8 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Fault, Monitor, Problem, Select, Severity, Sink, Source, Stage, Transform};
-use feed::{Early, Feed, WorkersGone};
+use feed::{Feed, WorkersGone};
+pub use longest::Longest;
 use worker::{Bench, Done, Outcome, Worker};
 
 /// How a run goes about its work.
@@ -106,7 +108,7 @@ pub fn run<S, K>(
     source: &S,
     select: &dyn Select,
     transform: &dyn Transform,
-    mut sink: K,
+    sink: K,
     options: &RunOptions,
     monitor: &dyn Monitor,
 ) -> RunResult<S, K>
@@ -114,13 +116,36 @@ where
     S: Source,
     K: Sink,
 {
-    let &RunOptions { threads, longest_first, stop_on_problem } = options;
+    let longest =
+        Longest::of_source(source, select, options.longest_first).map_err(RunError::Source)?;
+    run_longest_first(source, select, transform, sink, longest, options, monitor)
+}
+
+/// Does what [`run`] does, with the longest files found already. They must be of the same source
+/// and the same selection.
+///
+/// # Errors
+///
+/// Fails as [`run`] does.
+pub fn run_longest_first<S, K>(
+    source: &S,
+    select: &dyn Select,
+    transform: &dyn Transform,
+    mut sink: K,
+    longest: Longest<S::Record>,
+    options: &RunOptions,
+    monitor: &dyn Monitor,
+) -> RunResult<S, K>
+where
+    S: Source,
+    K: Sink,
+{
+    let &RunOptions { threads, longest_first: _, stop_on_problem } = options;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.get())
         .build()
         .map_err(RunError::Threads)?;
     let stager = sink.stager();
-    let early = feed::longest(source, select, longest_first).map_err(RunError::Source)?;
     let stop = AtomicBool::new(false);
     let bench =
         Bench { payloads: source.payloads(), transform, stager: &*stager, monitor, stop: &stop };
@@ -135,7 +160,7 @@ where
         }
         drop((queue, outbox));
         // The feed is dropped on the way out, whatever the way, and that ends the workers.
-        let result = pump(source, select, early, Feed::new(jobs, results), &mut settle);
+        let result = pump(source, select, longest, Feed::new(jobs, results), &mut settle);
         stop.store(true, Ordering::Relaxed);
         result
     })?;
@@ -157,13 +182,13 @@ type RunErrorOf<S, K> = RunError<<S as Source>::Error, <K as Sink>::Error>;
 fn pump<S: Source, K: Sink>(
     source: &S,
     select: &dyn Select,
-    early: Early<S::Record>,
+    longest: Longest<S::Record>,
     mut feed: FeedOf<S, K>,
     settle: &mut Settle<'_, K>,
 ) -> Result<(), RunErrorOf<S, K>> {
     let gone = |WorkersGone| RunError::Cancelled;
     let mut fetched = HashSet::new();
-    for (seq, record) in early {
+    for (seq, record) in longest.into_records() {
         fetched.insert(seq);
         feed.push(seq, record).map_err(gone)?;
         feed.flush().map_err(gone)?;

@@ -51,8 +51,8 @@ pub trait Stager: Send + Sync {
     /// Why an entry could not be written.
     type Error: Fault;
 
-    /// Says what this entry's payload should be opened as. Called by the driver before a job is
-    /// handed out; only regular files have payloads.
+    /// Says what this entry's payload should be opened as, by its row as the catalog has it. Called
+    /// by the driver before a job is handed out; only regular files have payloads.
     fn access(&self, _entry: &Entry) -> Access {
         Access::Plaintext
     }

@@ -10,7 +10,7 @@ use crate::{Entry, Fault};
 /// happens on many. That is why the two are separate types.
 pub trait Source {
     /// A row, with whatever this source needs to open its payload later.
-    type Record: AsRef<Entry> + Send;
+    type Record: AsRef<Entry> + Into<Entry> + Send;
     /// Why a row or a payload could not be read.
     type Error: Fault;
     /// Opens payloads from any thread.

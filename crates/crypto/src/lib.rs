@@ -17,8 +17,10 @@
 //! bytes
 //! ```
 //!
+//! The keys of classes 6 to 8 unwrap the keys of keychain items, which are AES-256-GCM (`keychain`).
+//!
 //! The key wraps are authenticated and the payloads are not: a payload that was changed decrypts
-//! to something else, and only its [`Ending`] may tell.
+//! to something else, and only its [`Ending`] may tell. Keychain items are authenticated.
 //!
 //! A key cannot be printed, compared or copied, and is wiped when it is dropped. Its bytes leave
 //! this crate as a [fingerprint](ClassKey::fingerprint) or wrapped by another key, and in no
@@ -31,6 +33,7 @@ mod cbc;
 mod error;
 mod kdf;
 mod keybag;
+mod keychain;
 mod legacy;
 mod secret;
 #[cfg(test)]
@@ -43,6 +46,7 @@ pub use error::{
 };
 pub use kdf::{DEFAULT_KDF_LIMIT, KdfParams, KdfProgress, OnProgress, Pbkdf2};
 pub use keybag::{ClassKeys, ClassRecord, ClassState, Keybag, UnknownItem, limits};
+pub use keychain::{ItemForm, ItemPlaintext, SealedItem, SealedItemError};
 pub use legacy::LegacyCells;
 pub use secret::{ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
 pub use wrap::{WrappedFileKey, WrappedKey};

@@ -10,7 +10,7 @@ use crate::names::split;
 
 /// Open directories for each worker. Files come in the order of the catalog, so a few serve
 /// almost all of them; more would meet the limit of open files, which is 256 on some systems.
-const SLOTS: usize = 16;
+const SLOTS: usize = 8;
 
 /// A worker's open directories below one root.
 #[derive(Debug)]

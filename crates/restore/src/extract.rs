@@ -96,7 +96,7 @@ impl ExtractDir {
     pub fn create(target: &Path, options: ExtractOptions) -> Result<Self, RestoreError> {
         let ExtractOptions { naming, overwrite } = options;
         let staging = Staging::begin(target, overwrite)?;
-        let stager = Arc::new(ExtractStager::new(staging.tree(), naming, staging.in_place()));
+        let stager = Arc::new(ExtractStager::new(&staging, naming));
         Ok(Self {
             staging,
             stager,

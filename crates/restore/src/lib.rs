@@ -36,6 +36,6 @@ mod staging;
 
 pub use error::RestoreError;
 pub use extract::{ExtractDir, ExtractOptions, ExtractStager, Extracted, Late, Staged};
-pub use names::{Naming, Twins, decode};
-pub use record::{RunCounts, RunItem, RunRecord, RunSource};
+pub use names::{Naming, Twins, TwinsWalk, decode};
+pub use record::{RunCounts, RunItem, RunLeftOut, RunRecord, RunSource};
 pub use staging::Staging;

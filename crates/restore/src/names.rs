@@ -13,7 +13,7 @@ use bkp_core::Entry;
 
 pub(crate) use map::{NameMap, exact};
 pub use portable::decode;
-pub use twins::Twins;
+pub use twins::{Twins, TwinsWalk};
 
 /// The file at the root of a destination that says which name became which.
 pub(crate) const MAP: &str = "names.jsonl";

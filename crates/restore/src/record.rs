@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bkp_core::{Entry, Fault as _, Problem, Severity};
+use bkp_core::{Entry, Fault as _, FileId, Problem, Severity};
 use rustix::fs::{AtFlags, Mode, OFlags, open, openat, renameat, unlinkat};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::RestoreError;
 use crate::names::exact;
@@ -35,8 +36,24 @@ pub struct RunRecord {
     pub source: RunSource,
     /// How many entries went which way.
     pub counts: RunCounts,
-    /// Everything that was left out, renamed, damaged or odd. Nothing is cut short.
+    /// Everything that was damaged, lost or odd. Nothing is cut short.
     pub items: Vec<RunItem>,
+    /// Everything that the selection left out.
+    pub left_out: Vec<RunLeftOut>,
+}
+
+/// An entry that a selection left out. Small, since there may be a million of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunLeftOut {
+    /// The entry's fileID, by which the source's catalog names it.
+    #[serde(serialize_with = "hex")]
+    pub file_id: FileId,
+    /// The rule that said so; absent when the default did.
+    pub rule: Option<Arc<str>>,
+}
+
+fn hex<S: Serializer>(id: &FileId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
 }
 
 /// What a run read.
@@ -175,6 +192,7 @@ impl RunRecord {
             source: RunSource::default(),
             counts: RunCounts::default(),
             items: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -188,11 +206,12 @@ impl RunRecord {
     ///
     /// Fails when `out` has no name, and when the file cannot be written.
     pub fn write_beside(&self, out: &Path) -> Result<PathBuf, RestoreError> {
-        let real =
-            std::fs::canonicalize(out).map_err(|error| RestoreError::system("open", out, error))?;
+        // Beside what a link leads to. A run that failed has left no output, and has a record.
+        let real = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
         let (Some(name), Some(above)) = (real.file_name(), real.parent()) else {
             return Err(RestoreError::DestinationIsMountPoint { path: out.to_owned() });
         };
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         let mut name = name.to_owned();
         name.push(".bkp-run.json");
         let path = above.join(&name);
@@ -227,3 +246,6 @@ impl RunRecord {
         out.get_ref().sync_all()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,8 @@ const MARKER: &[u8] = b".bkp-partial";
 const MAGIC: &[u8] = b"bkp partial output, safe to delete\n";
 /// What will be the destination.
 const TREE: &[u8] = b"tree";
+/// All permission bits.
+const ALL: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 /// The longest name of a destination that fits into the name of its partial folder.
 const LONGEST: usize = 200;
 
@@ -47,6 +49,8 @@ pub struct Staging {
     tree: Arc<OwnedFd>,
     /// None when the destination is written in place.
     shell: Option<Shell>,
+    /// Permission bits that the process takes off what it creates.
+    umask: Mode,
 }
 
 /// The folder beside the destination.
@@ -95,7 +99,8 @@ impl Staging {
             lock(dir.as_fd(), target)?;
             let tree =
                 Arc::new(dir.try_clone().map_err(|e| RestoreError::system("open", target, e))?);
-            return Ok(Self { target: target.to_owned(), tree, shell: None });
+            let (target, umask) = (target.to_owned(), ALL);
+            return Ok(Self { target, tree, shell: None, umask });
         }
 
         let Some(name) = target.file_name() else {
@@ -122,18 +127,19 @@ impl Staging {
                 if stat.st_dev != above.st_dev {
                     return Err(RestoreError::DestinationIsMountPoint { path: target.to_owned() });
                 }
-                let bits = Mode::RWXU | Mode::RWXG | Mode::RWXO;
-                Mode::from_raw_mode(stat.st_mode) & bits | Mode::RWXU
+                Mode::from_raw_mode(stat.st_mode) & ALL | Mode::RWXU
             }
         };
         let shell = Shell::create(parent, name, above)?;
         let on = |action| RestoreError::on(action, &shell.path);
-        mkdirat(&shell.dir, TREE, Mode::RWXU).map_err(on("create"))?;
+        // Asking for every bit tells which ones are taken off. Nobody else gets in meanwhile: the
+        // folder above is closed.
+        mkdirat(&shell.dir, TREE, ALL).map_err(on("create"))?;
         let tree = open_dir(shell.dir.as_fd(), TREE).map_err(on("open"))?;
-        if mode != Mode::RWXU {
-            rustix::fs::fchmod(&tree, mode).map_err(on("create"))?;
-        }
-        Ok(Self { target: target.to_owned(), tree: Arc::new(tree), shell: Some(shell) })
+        let made = Mode::from_raw_mode(fstat(&tree).map_err(on("read"))?.st_mode) & ALL;
+        rustix::fs::fchmod(&tree, mode).map_err(on("create"))?;
+        let (target, tree, shell) = (target.to_owned(), Arc::new(tree), Some(shell));
+        Ok(Self { target, tree, shell, umask: ALL - made })
     }
 
     /// Returns where the directory will be, with links in the path resolved if it was there
@@ -163,6 +169,13 @@ impl Staging {
     #[must_use]
     pub fn in_place(&self) -> bool {
         self.shell.is_none()
+    }
+
+    /// Returns the permission bits that a file created here may lack although they were asked
+    /// for. All of them where others can look into the directory already: a file must not be
+    /// open to them before it is done.
+    pub(crate) fn umask(&self) -> Mode {
+        self.umask
     }
 
     pub(crate) fn tree(&self) -> Arc<OwnedFd> {

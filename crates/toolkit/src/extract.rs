@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use bkp_bundle::{Backup, BundleError, Unlocked};
 use bkp_core::{
-    Entry, EntryKind, Fault as _, Identity, Monitor, Problem, Report, RunError, RunOptions, Select,
-    Severity,
+    Entry, EntryKind, Fault as _, Identity, Longest, Monitor, Problem, Report, RunError,
+    RunOptions, Select, Severity,
 };
-use bkp_restore::{ExtractDir, Extracted, Naming, RestoreError, Twins};
+use bkp_restore::{ExtractDir, Extracted, Naming, RestoreError, TwinsWalk};
 
 /// How a tree is to be written.
 #[derive(Clone, Debug)]
@@ -55,10 +55,25 @@ pub fn extract(
     monitor: &dyn Monitor,
 ) -> Result<Report<Extracted>, ExtractError> {
     let ExtractOptions { target, names, overwrite, threads } = options;
-    let naming = match names {
-        NamePolicy::Portable => {
-            Naming::Portable(Twins::of_source(backup).map_err(RunError::Source)?)
+    let mut run = RunOptions::default();
+    if let Some(threads) = *threads {
+        run.threads = threads;
+    }
+    // One walk finds the names that need care and the files to begin with.
+    let mut twins = (*names == NamePolicy::Portable).then(TwinsWalk::new);
+    let mut longest = Longest::new(run.longest_first);
+    for record in backup.catalog().records() {
+        let record = record.ok();
+        if let (Some(twins), Some(record)) = (&mut twins, &record) {
+            twins.see(record.as_ref());
         }
+        longest.see(record, select);
+        if monitor.cancelled() {
+            return Err(RunError::Cancelled);
+        }
+    }
+    let naming = match names {
+        NamePolicy::Portable => Naming::Portable(twins.map(TwinsWalk::finish).unwrap_or_default()),
         NamePolicy::Raw => Naming::Raw,
         NamePolicy::Hashed => Naming::Hashed,
     };
@@ -66,11 +81,8 @@ pub fn extract(
     written.naming = naming;
     written.overwrite = *overwrite;
     let sink = ExtractDir::create(target, written).map_err(RunError::Sink)?;
-    let mut run = RunOptions::default();
-    if let Some(threads) = *threads {
-        run.threads = threads;
-    }
-    let mut report = bkp_core::run(backup, select, &Identity, sink, &run, monitor)?;
+    let mut report =
+        bkp_core::run_longest_first(backup, select, &Identity, sink, longest, &run, monitor)?;
     // Links are made last of all, after they were counted.
     for late in &report.summary.late {
         let entry = Entry::derive(late.domain.clone(), late.path.clone(), EntryKind::File);

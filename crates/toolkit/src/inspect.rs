@@ -8,6 +8,7 @@ use bkp_core::Fault as _;
 use serde::Serialize;
 
 pub use catalog::{CatalogFacts, DomainFacts};
+pub(crate) use keybag::dashed;
 pub use keybag::{ClassFacts, KeybagFacts};
 
 use crate::rfc3339;
@@ -104,7 +105,7 @@ impl From<&BundleError> for Warning {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -3,7 +3,30 @@
 //!
 //! ```text
 //! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
-//!                                                      └──▶ extract
+//!                                                      ├──▶ extract
+//!                                                      ├──▶ verify
+//!                                                      └──▶ keychain
+//! ```
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//!
+//! use bkp_toolkit::bundle::{Limits, Opened, Storage};
+//! use bkp_toolkit::crypto::Passphrase;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = bkp_toolkit::locate("backups".as_ref())?;
+//! let backup = match Opened::open(Storage::directory(&folder)?, Limits::default())? {
+//!     Opened::Unlocked(backup) => backup,
+//!     Opened::Locked(backup) => {
+//!         backup.unlock(&Passphrase::new("password".into()), &mut |_| ControlFlow::Continue(()))?
+//!     }
+//! };
+//! for record in backup.catalog().records() {
+//!     println!("{}", record?.as_ref());
+//! }
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! The crates below are re-exported, so that one dependency is enough.
@@ -12,8 +35,10 @@
 
 mod extract;
 mod inspect;
+mod keychain;
 mod locate;
 mod time;
+mod verify;
 
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
@@ -26,5 +51,13 @@ pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
     Warning, inspect,
 };
+pub use keychain::{
+    AttributeFact, AttributeFacts, KeychainItemFacts, KeychainListing, KeychainProblem,
+    ReferenceFacts, Secrets, keychain,
+};
 pub use locate::{Found, LocateError, locate};
 pub use time::rfc3339;
+pub use verify::{
+    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, Subset, SubsetFacts, Verification,
+    VerifyError, VerifyOptions, verify,
+};

@@ -60,12 +60,21 @@ fn rows_that_never_end_are_given_up() {
         assert!(db.find(&domain, &path).unwrap().is_none());
     });
     let db = open(pages::named("properties-tower").unwrap()).unwrap();
+    quickly(|| db.quick_check());
     let error = BundleError::from(quickly(|| db.property("salt").unwrap_err()));
     assert_eq!(error.code(), "limit-exceeded", "{error:?}");
     // The sound twin, so that the towers are what is refused.
     let db = open(pages::named("sound").unwrap()).unwrap();
     assert_eq!(list(&db), (vec!["bad-metadata"], 0));
     assert_eq!(db.property("k").unwrap().unwrap(), b"v");
+}
+
+/// What verification asks of a sound catalog is allowed.
+#[test]
+fn checks_are_authorised() {
+    let db = open(built(&format!("{FILES} PRAGMA user_version = 2;"))).unwrap();
+    assert_eq!(db.user_version().unwrap(), 2);
+    assert_eq!(db.quick_check(), crate::DatabaseReport::default());
 }
 
 /// No more is listed than twice what there is.

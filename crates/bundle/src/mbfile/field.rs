@@ -73,34 +73,43 @@ impl Field {
         usize::from(self as u8)
     }
 
-    /// Finds the field that a key object names. This is the hot loop of a listing, so it is a
-    /// match over byte strings and not a search.
+    /// Finds the field that a key object names.
     #[inline]
     pub(super) fn of_key(key: &Object<'_>) -> Option<Self> {
-        Some(match key {
-            Object::Ascii(bytes) => match *bytes {
-                b"RelativePath" => Self::RelativePath,
-                b"Target" => Self::Target,
-                b"Mode" => Self::Mode,
-                b"InodeNumber" => Self::InodeNumber,
-                b"UserID" => Self::UserId,
-                b"GroupID" => Self::GroupId,
-                b"LastModified" => Self::LastModified,
-                b"LastStatusChange" => Self::LastStatusChange,
-                b"Birth" => Self::Birth,
-                b"Size" => Self::Size,
-                b"ProtectionClass" => Self::ProtectionClass,
-                b"Flags" => Self::Flags,
-                b"Digest" => Self::Digest,
-                b"EncryptionKey" => Self::EncryptionKey,
-                b"ExtendedAttributes" => Self::ExtendedAttributes,
-                _ => return None,
-            },
+        match *key {
+            Object::Ascii(name) => Self::of_ascii(name),
             Object::Utf16(_) => {
-                return Self::ALL.into_iter().find(|field| key.is_text(field.key().as_bytes()));
+                Self::ALL.into_iter().find(|field| key.is_text(field.key().as_bytes()))
             }
-            _ => return None,
-        })
+            _ => None,
+        }
+    }
+
+    /// The hot spot of a listing. Names are told apart by their length first, and are then
+    /// compared as arrays, which takes one or two steps where slices are compared by a call.
+    #[inline]
+    fn of_ascii(name: &[u8]) -> Option<Self> {
+        fn is<const N: usize>(name: &[u8], key: &[u8; N]) -> bool {
+            name.first_chunk() == Some(key)
+        }
+        match name.len() {
+            4 if is(name, b"Mode") => Some(Self::Mode),
+            4 if is(name, b"Size") => Some(Self::Size),
+            5 if is(name, b"Flags") => Some(Self::Flags),
+            5 if is(name, b"Birth") => Some(Self::Birth),
+            6 if is(name, b"UserID") => Some(Self::UserId),
+            6 if is(name, b"Digest") => Some(Self::Digest),
+            6 if is(name, b"Target") => Some(Self::Target),
+            7 if is(name, b"GroupID") => Some(Self::GroupId),
+            11 if is(name, b"InodeNumber") => Some(Self::InodeNumber),
+            12 if is(name, b"RelativePath") => Some(Self::RelativePath),
+            12 if is(name, b"LastModified") => Some(Self::LastModified),
+            13 if is(name, b"EncryptionKey") => Some(Self::EncryptionKey),
+            15 if is(name, b"ProtectionClass") => Some(Self::ProtectionClass),
+            16 if is(name, b"LastStatusChange") => Some(Self::LastStatusChange),
+            18 if is(name, b"ExtendedAttributes") => Some(Self::ExtendedAttributes),
+            _ => None,
+        }
     }
 }
 
@@ -144,5 +153,28 @@ impl FieldSet {
 impl fmt::Debug for FieldSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Field, FieldSet};
+    use crate::bplist::Object;
+
+    #[test]
+    fn every_key_is_found_in_both_encodings() {
+        let mut set = FieldSet::default();
+        for (index, field) in Field::ALL.into_iter().enumerate() {
+            assert_eq!(field.index(), index);
+            let key = field.key();
+            assert_eq!(Field::of_key(&Object::Ascii(key.as_bytes())), Some(field));
+            let wide: Vec<u8> = key.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            assert_eq!(Field::of_key(&Object::Utf16(&wide)), Some(field));
+            let other = key.to_lowercase();
+            assert_eq!(Field::of_key(&Object::Ascii(other.as_bytes())), None);
+            assert!(!set.contains(field));
+            set.insert(field);
+            assert!(set.contains(field) && set.iter().count() == index + 1);
+        }
     }
 }

@@ -469,3 +469,22 @@ fn real_rows_read_as_the_plist_crate_reads_them() {
     println!("{count} rows, {digests} digests, {links} links, {with_xattrs} with attributes");
     assert!(with_xattrs > 0 && digests > 0 && links > 0);
 }
+
+#[test]
+fn wrapped_values_that_name_their_bytes() {
+    let blob = binary(&archive(
+        1,
+        vec![
+            "$null".into(),
+            dict([("EncryptionKey", uid(2)), ("Digest", uid(4)), ("RelativePath", uid(5))]),
+            dict([("NS.data", uid(3))]),
+            Value::Data(vec![9; 44]),
+            dict([("NS.bytes", Value::Data(vec![7; 20]))]),
+            dict([("NS.string", "a/b".into())]),
+        ],
+    ));
+    let file = MbFile::parse(&blob).unwrap();
+    assert_eq!((file.encryption_key, file.digest), (Some(&[9; 44][..]), Some(&[7; 20][..])));
+    assert_eq!(file.relative_path.as_deref(), Some(&b"a/b"[..]));
+    assert!(file.bad.is_empty());
+}

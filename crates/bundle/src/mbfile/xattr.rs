@@ -38,7 +38,7 @@ pub fn parse_xattrs(value: &[u8]) -> Result<Xattrs<'_>, MbFileError> {
     let Object::Dict(dict) = plist.object(plist.top())? else {
         return Err(MbFileError::NotMbFile { what: "dictionary of attributes" });
     };
-    let found = dict.keys.len();
+    let found = dict.keys().len();
     if found > MAX_XATTRS {
         return Err(MbFileError::LimitExceeded { what: "attributes", found, limit: MAX_XATTRS });
     }

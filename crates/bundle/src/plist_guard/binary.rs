@@ -81,7 +81,8 @@ impl<'a> BinaryWalk<'a> {
         Ok(Event::Value(match object {
             Object::Null => Scalar::Null,
             Object::Bool(value) => Scalar::Bool(value),
-            Object::Int(value) => Scalar::Int(value),
+            Object::Int(value) => Scalar::Int(value.into()),
+            Object::WideInt(bytes) => Scalar::Int(i128::from_be_bytes(*bytes)),
             Object::Real(value) => Scalar::Real(value),
             Object::Date(value) => Scalar::Date(value),
             Object::Uid(value) => Scalar::Uid(value),
@@ -96,7 +97,7 @@ impl<'a> BinaryWalk<'a> {
             Object::Array(values) | Object::Set(values) => {
                 return self.open(reference, None, values);
             }
-            Object::Dict(dict) => return self.open(reference, Some(dict.keys), dict.values),
+            Object::Dict(dict) => return self.open(reference, Some(dict.keys()), dict.values()),
         }))
     }
 

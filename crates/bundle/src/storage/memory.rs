@@ -28,17 +28,36 @@ impl Backend for Memory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         let bytes = Arc::clone(self.get(name)?);
         let len = self.len(name)?;
-        Ok(Stored { bytes: Bytes::Memory(io::Cursor::new(bytes)), len })
+        Ok(Stored::new(Bytes::Memory(io::Cursor::new(bytes)), len))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
         u64::try_from(self.get(name)?.len()).map_err(io::Error::other)
     }
 
-    fn names(&self) -> io::Result<Vec<String>> {
-        let top = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
-        let mut names: Vec<_> = self.0.keys().map(top).collect();
-        names.dedup();
-        Ok(names)
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
+        if self.0.contains_key(folder) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let mut found = false;
+        let mut last = None;
+        for name in self.0.keys() {
+            let within = if folder.is_empty() {
+                Some(name.as_str())
+            } else {
+                name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'))
+            };
+            let Some(within) = within else { continue };
+            found = true;
+            let (name, is_file) = match within.split_once('/') {
+                Some((folder, _)) => (folder, false),
+                None => (within, true),
+            };
+            // Keys are sorted, so what is in one folder stands together.
+            if last.replace(name) != Some(name) {
+                each(name, is_file);
+            }
+        }
+        if found || folder.is_empty() { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }

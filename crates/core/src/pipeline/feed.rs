@@ -1,60 +1,19 @@
 //! What runs on the calling thread between the catalog and the workers, and puts their results
 //! back in order.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::worker::{Batch, Done};
-use crate::{Entry, EntryKind, Fault, Select, Source};
+use crate::{Entry, Fault};
 
 /// A batch is handed out at this many entries, so that waking a worker costs little beside them.
 const BATCH_ENTRIES: usize = 64;
 /// A batch is handed out at this many bytes, so that no worker sits on much of the work.
 const BATCH_BYTES: u64 = 4 << 20;
-/// Files shorter than this are not worth fetching out of order.
-const LONG: u64 = 1 << 20;
 /// So many entries may wait for one that is not staged yet.
 const WINDOW: usize = 32_768;
-
-/// The longest chosen files, by their places in the catalog.
-pub(super) type Early<R> = Vec<(u64, R)>;
-
-/// Finds the longest chosen files, longest first. Rows that cannot be read are passed over; the
-/// run itself reports them.
-pub(super) fn longest<S: Source>(
-    source: &S,
-    select: &dyn Select,
-    most: usize,
-) -> Result<Early<S::Record>, S::Error> {
-    let mut heap = BinaryHeap::new();
-    let mut records = HashMap::new();
-    if most > 0 {
-        for (seq, record) in (0u64..).zip(source.records()?) {
-            let Ok(record) = record else { continue };
-            let entry: &Entry = record.as_ref();
-            let size = entry.metadata.size_hint;
-            let full = heap.len() >= most;
-            let beaten = full && heap.peek().is_some_and(|&Reverse((least, _))| size <= least);
-            if entry.kind != EntryKind::File || size < LONG || beaten {
-                continue;
-            }
-            if select.judge(entry).is_keep() {
-                if full && let Some(Reverse((_, seq))) = heap.pop() {
-                    records.remove(&seq);
-                }
-                heap.push(Reverse((size, seq)));
-                records.insert(seq, record);
-            }
-        }
-    }
-    let order = heap.into_sorted_vec();
-    Ok(order
-        .into_iter()
-        .filter_map(|Reverse((_, seq))| records.remove(&seq).map(|record| (seq, record)))
-        .collect())
-}
 
 /// The workers are gone: the run was cancelled, or one of them panicked.
 pub(super) struct WorkersGone;

@@ -47,6 +47,12 @@ impl AsRef<Entry> for Row {
     }
 }
 
+impl From<Row> for Entry {
+    fn from(row: Row) -> Self {
+        row.0
+    }
+}
+
 struct OddPayload(Cursor<Vec<u8>>, Severity);
 
 impl io::Read for OddPayload {

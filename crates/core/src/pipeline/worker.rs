@@ -51,7 +51,7 @@ pub(super) struct Worker<'r, R, P: Payloads<R>, G: Stager> {
     results: Vec<Done<G::Staged, P::Error, G::Error>>,
 }
 
-impl<'r, R: AsRef<Entry>, P: Payloads<R>, G: Stager> Worker<'r, R, P, G> {
+impl<'r, R: AsRef<Entry> + Into<Entry>, P: Payloads<R>, G: Stager> Worker<'r, R, P, G> {
     pub(super) fn new(
         bench: &'r Bench<'r, P, G>,
         queue: Receiver<Batch<R>>,
@@ -88,9 +88,8 @@ impl<'r, R: AsRef<Entry>, P: Payloads<R>, G: Stager> Worker<'r, R, P, G> {
                     if wait { self.queue.recv().ok()? } else { self.queue.try_recv().ok()? };
                 continue;
             };
-            let entry = self.bench.transform.entry(record.as_ref().clone());
-            let access = match entry.kind {
-                EntryKind::File => self.bench.stager.access(&entry),
+            let access = match record.as_ref().kind {
+                EntryKind::File => self.bench.stager.access(record.as_ref()),
                 _ => Access::None,
             };
             let opened = match access {
@@ -98,6 +97,7 @@ impl<'r, R: AsRef<Entry>, P: Payloads<R>, G: Stager> Worker<'r, R, P, G> {
                 Access::Stored => self.bench.payloads.open_stored(&record).map(Some),
                 Access::None => Ok(None),
             };
+            let entry = self.bench.transform.entry(record.into());
             match opened {
                 Ok(payload) => {
                     let payload = payload.map(|p| self.bench.transform.payload(&entry, p));
@@ -112,7 +112,9 @@ impl<'r, R: AsRef<Entry>, P: Payloads<R>, G: Stager> Worker<'r, R, P, G> {
     }
 }
 
-impl<R: AsRef<Entry>, P: Payloads<R>, G: Stager> Jobs<G::Staged, G::Error> for Worker<'_, R, P, G> {
+impl<R: AsRef<Entry> + Into<Entry>, P: Payloads<R>, G: Stager> Jobs<G::Staged, G::Error>
+    for Worker<'_, R, P, G>
+{
     fn next(&mut self) -> Option<Job> {
         self.take(true)
     }

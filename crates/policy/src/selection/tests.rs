@@ -75,6 +75,12 @@ fn only_directories_are_kept_for_their_children() {
     let selection = Selection::of_entries(&entries, &rules);
     assert_eq!(kept(&selection, &entries), ["a:", "a:d/x"]);
     assert_eq!(selection.left_out().symlinks, 1);
+
+    // Not even where a directory of the same name is.
+    entries.extend(catalog(&[("a:d/", 0)]));
+    let selection = Selection::of_entries(&entries, &rules);
+    assert_eq!(kept(&selection, &entries), ["a:", "a:d/x", "a:d"]);
+    assert_eq!((selection.left_out().symlinks, selection.kept().directories), (1, 2));
 }
 
 /// Filters look at the database, whatever the size of its companions and the order of the rows.

@@ -3,24 +3,26 @@
 use std::collections::HashSet;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bkp_core::{Entry, EntryKind, Job, Jobs, Payload, Stager};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat,
-    futimens, openat, statat, unlinkat,
+    AtFlags, Dev, FileType, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod,
+    fstat, futimens, openat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
 use crate::beneath::{Handles, Obstacle};
 use crate::names::Stored;
-use crate::{Naming, RestoreError};
+use crate::{Naming, RestoreError, Staging};
 
 /// Bytes that are read at a time: a payload decrypts them while they are in the cache, and most
 /// files are shorter.
 const BUFFER: usize = 256 << 10;
+
+/// What a file has until it is done, where others could look into its directory.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The type bits of `st_mode`.
 const KIND: u32 = 0o170_000;
@@ -31,10 +33,13 @@ pub struct ExtractStager {
     root: Arc<OwnedFd>,
     naming: Naming,
     /// Files of this run, when the destination is written in place: these never make way.
-    own: Option<Mutex<HashSet<(u64, u64)>>>,
+    own: Option<Mutex<HashSet<(Dev, u64)>>>,
     /// Stored paths of links, which are empty files for now.
     links: Mutex<HashSet<Box<[u8]>>>,
-    full: AtomicBool,
+    /// What was being written when the disk was full.
+    full: OnceLock<PathBuf>,
+    /// Permission bits that a new file may lack although they were asked for.
+    umask: Mode,
 }
 
 /// What is known of an entry once its bytes are written.
@@ -47,9 +52,10 @@ pub struct Staged {
 }
 
 impl ExtractStager {
-    pub(super) fn new(root: Arc<OwnedFd>, naming: Naming, in_place: bool) -> Self {
-        let own = in_place.then(Mutex::default);
-        Self { root, naming, own, links: Mutex::default(), full: AtomicBool::new(false) }
+    pub(super) fn new(staging: &Staging, naming: Naming) -> Self {
+        let (root, umask) = (staging.tree(), staging.umask());
+        let own = staging.in_place().then(Mutex::default);
+        Self { root, naming, own, links: Mutex::default(), full: OnceLock::new(), umask }
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -58,12 +64,9 @@ impl ExtractStager {
 
     /// Fails once the disk has been full.
     pub(super) fn check_space(&self) -> Result<(), RestoreError> {
-        if self.full.load(Ordering::Relaxed) {
-            let source = io::Error::from(io::ErrorKind::StorageFull);
-            let (action, path) = ("write", Path::new(".").to_owned());
-            return Err(RestoreError::NoSpace { action, path, source });
-        }
-        Ok(())
+        let Some(path) = self.full.get() else { return Ok(()) };
+        let source = io::Error::from(io::ErrorKind::StorageFull);
+        Err(RestoreError::NoSpace { action: "write", path: path.clone(), source })
     }
 
     fn one(
@@ -93,7 +96,7 @@ impl ExtractStager {
             }
             EntryKind::Symlink(_) => {
                 let dir = handles.make(directory).map_err(|why| self.unreachable(why, &stored))?;
-                drop(self.create(dir, name, path)?);
+                drop(self.create(dir, name, path, PRIVATE)?);
                 locked(&self.links).insert(stored.as_bytes().into());
                 0
             }
@@ -102,8 +105,10 @@ impl ExtractStager {
                 // Read before anything is created, so that what cannot be read leaves no trace.
                 let first = fill(&mut payload, buffer, path)?;
                 let dir = handles.make(directory).map_err(|why| self.unreachable(why, &stored))?;
-                let file = self.create(dir, name, path)?;
-                let file = Unfinished { dir, name, file };
+                let mode = permissions(entry.metadata.mode);
+                let first_mode = if mode & self.umask == Mode::empty() { mode } else { PRIVATE };
+                let file = self.create(dir, name, path, first_mode)?;
+                let file = Unfinished { dir, name, file, mode: first_mode };
                 let written = file.write(&mut payload, buffer, first, path)?;
                 notices.extend(file.finish(entry, path));
                 written
@@ -122,10 +127,11 @@ impl ExtractStager {
         dir: BorrowedFd<'_>,
         name: &[u8],
         path: &Path,
+        mode: Mode,
     ) -> Result<OwnedFd, RestoreError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = || openat(dir, name, flags, Mode::RUSR | Mode::WUSR);
+        let create = || openat(dir, name, flags, mode);
         let file = match create() {
             Err(Errno::EXIST) => {
                 self.make_way(dir, name, path)?;
@@ -191,8 +197,8 @@ impl Stager for ExtractStager {
         let mut buffer = vec![0; BUFFER];
         while let Some(mut job) = jobs.next() {
             let result = self.one(&mut handles, &mut buffer, &mut job);
-            if matches!(result, Err(RestoreError::NoSpace { .. })) {
-                self.full.store(true, Ordering::Relaxed);
+            if let Err(RestoreError::NoSpace { path, .. }) = &result {
+                self.full.get_or_init(|| path.clone());
             }
             jobs.done(job, result);
         }
@@ -204,6 +210,8 @@ struct Unfinished<'d> {
     dir: BorrowedFd<'d>,
     name: &'d [u8],
     file: OwnedFd,
+    /// What it was created with.
+    mode: Mode,
 }
 
 impl Unfinished<'_> {
@@ -215,7 +223,7 @@ impl Unfinished<'_> {
         first: usize,
         path: &Path,
     ) -> Result<u64, RestoreError> {
-        let copy = || {
+        let mut copy = || {
             let (mut total, mut length) = (0u64, first);
             loop {
                 let bytes = buffer.get(..length).unwrap_or_default();
@@ -227,7 +235,6 @@ impl Unfinished<'_> {
                 length = fill(payload, buffer, path)?;
             }
         };
-        let mut copy = copy;
         copy().inspect_err(|_| {
             let _ = unlinkat(self.dir, self.name, AtFlags::empty());
         })
@@ -237,7 +244,7 @@ impl Unfinished<'_> {
     fn finish(&self, entry: &Entry, path: &Path) -> Option<RestoreError> {
         let mode = permissions(entry.metadata.mode);
         let mut set = futimens(&self.file, &times(entry.metadata.modified));
-        if mode != Mode::RUSR | Mode::WUSR {
+        if mode != self.mode {
             set = set.and(fchmod(&self.file, mode));
         }
         let source = set.err()?.into();
@@ -310,8 +317,8 @@ pub(super) fn unreachable(why: Obstacle, path: &Path) -> RestoreError {
 }
 
 /// What no other file on this machine has while it exists.
-fn identity(stat: &rustix::fs::Stat) -> (u64, u64) {
-    (u64::try_from(stat.st_dev).unwrap_or_default(), stat.st_ino)
+fn identity(stat: &Stat) -> (Dev, u64) {
+    (stat.st_dev, stat.st_ino)
 }
 
 /// A worker that panicked while it held a set has left the set as good as before.

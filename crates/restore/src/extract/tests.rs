@@ -39,6 +39,12 @@ impl Fault for Never {
     }
 }
 
+impl From<Row> for Entry {
+    fn from(row: Row) -> Self {
+        row.entry
+    }
+}
+
 impl AsRef<Entry> for Row {
     fn as_ref(&self) -> &Entry {
         &self.entry

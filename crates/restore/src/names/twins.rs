@@ -1,7 +1,7 @@
 //! Finding names that differ in the catalog and would be one on a disk.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
 
 use bkp_core::{Domain, Entry, RelPath, Source};
 
@@ -28,16 +28,16 @@ impl Twins {
     ///
     /// Fails when the catalog cannot be listed.
     pub fn of_source<S: Source>(source: &S) -> Result<Self, S::Error> {
-        let mut walk = Walk::new();
+        let mut walk = TwinsWalk::new();
         source.records()?.flatten().for_each(|record| walk.see(record.as_ref()));
-        Ok(walk.twins)
+        Ok(walk.finish())
     }
 
     /// Walks a list of entries.
     pub fn of_entries<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Self {
-        let mut walk = Walk::new();
+        let mut walk = TwinsWalk::new();
         entries.into_iter().for_each(|entry| walk.see(entry));
-        walk.twins
+        walk.finish()
     }
 
     /// Returns true when no name has a twin.
@@ -64,9 +64,9 @@ impl Twins {
     }
 }
 
-/// A walk under way.
+/// A walk under way, for callers that walk the catalog for other reasons too.
 #[derive(Debug, Default)]
-struct Walk {
+pub struct TwinsWalk {
     twins: Twins,
     /// The first spelling of each folded name, both hashed. The name is hashed with everything
     /// above it, the spelling alone.
@@ -76,16 +76,24 @@ struct Walk {
     last: Option<(Domain, Vec<u8>, DefaultHasher)>,
 }
 
-impl Walk {
+impl TwinsWalk {
     /// Starts with the one name at the root that is ours.
-    fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         let mut walk = Self::default();
         let mut hasher = walk.twins.keys.build_hasher();
         walk.note(super::MAP.as_bytes(), &mut hasher);
         walk
     }
 
-    fn see(&mut self, entry: &Entry) {
+    /// Ends the walk.
+    #[must_use]
+    pub fn finish(self) -> Twins {
+        self.twins
+    }
+
+    /// Takes the next entry of the catalog. Every entry must be shown.
+    pub fn see(&mut self, entry: &Entry) {
         let path = entry.path.as_bytes();
         let (directory, _) = super::split(path);
         let known = self.last.as_ref().filter(|(domain, above, _)| {
@@ -111,11 +119,7 @@ impl Walk {
     fn note(&mut self, component: &[u8], hasher: &mut DefaultHasher) {
         fold::hash(component, hasher);
         let name = hasher.finish();
-        let spelling = {
-            let mut hasher = self.twins.keys.build_hasher();
-            component.hash(&mut hasher);
-            hasher.finish()
-        };
+        let spelling = self.twins.keys.hash_one(component);
         if *self.spellings.entry(name).or_insert(spelling) != spelling {
             self.twins.ambiguous.insert(name);
         }

@@ -353,9 +353,9 @@ fn bombs() -> Vec<Draft> {
     let mut cases = Vec::new();
     for bomb in plist_bombs() {
         let code = match bomb.name {
-            "deep-dict" | "xml-deep-dict" => 1,
+            "deep-1000" | "deep-100000" | "deep-dict" | "shared-8" | "shared-12" => 1,
+            "xml-deep-array" | "xml-deep-dict" | "xml-unclosed" => 1,
             "xml-entities" => 2,
-            // The root is no dictionary, or nothing sound begins there.
             _ => 0,
         };
         let manifest = [DAMAGED, LIMIT, UNSUPPORTED][code];

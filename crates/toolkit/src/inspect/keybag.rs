@@ -127,7 +127,8 @@ fn opens(keys: &ClassKeys, class: ProtectionClass) -> bool {
     keys.class_key(class).is_some() || keys.device_bound_key(class).is_some()
 }
 
-fn dashed(uuid: [u8; 16]) -> String {
+/// Spells a UUID, dashed and in upper case.
+pub(crate) fn dashed(uuid: [u8; 16]) -> String {
     let n = u128::from_be_bytes(uuid);
     let part = |shift: u32, digits: u32| (n >> shift) & ((1_u128 << (digits * 4)) - 1);
     format!(

@@ -1,0 +1,333 @@
+//! `bkp extract`: a readable tree.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use bkp_toolkit::bundle::{Backup, Opened, Unlocked};
+use bkp_toolkit::core::{Report, RunError, Select};
+use bkp_toolkit::policy::{Rules, Selection};
+use bkp_toolkit::restore::{Extracted, RunCounts};
+use bkp_toolkit::{ExtractError, ExtractOptions, NamePolicy};
+
+use crate::args::{BackupArgs, FilterArgs, Format, PasswordArgs};
+use crate::display::{Location, Name, Rfc3339, Size};
+use crate::error::{CommandError, Kind};
+use crate::json::{Line, SCHEMA_VERSION, write_line};
+use crate::open::{self, damaged_keys};
+use crate::problems::{Item, Tally};
+use crate::progress::Progress;
+use crate::record::Record;
+use crate::rules;
+use crate::ui::{self, Ui};
+
+/// Write the files of a backup as a readable tree
+///
+/// Files come out as OUT/DOMAIN/PATH with the bytes they have on the device. OUT appears at the
+/// end, by one rename; beside it OUT.bkp-run.json tells what was done. What cannot be read is
+/// reported, and the rest is written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ExtractArgs {
+    #[command(flatten)]
+    backup: BackupArgs,
+
+    /// The folder to write, new or empty
+    #[arg(short, long, value_name = "OUT", required_unless_present = "explain")]
+    output: Option<PathBuf>,
+
+    /// How files are named
+    #[arg(long, value_name = "HOW", default_value = "portable")]
+    names: NamesArg,
+
+    /// Write into a folder that is not empty; files of the same names are replaced
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Write nothing; say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    /// Write one JSON document, and errors as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Number of worker threads [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// Say which rule decides about this entry, and do nothing else
+    #[arg(long, value_name = "DOMAIN:PATH", help_heading = "Filters")]
+    explain: Option<OsString>,
+
+    #[command(flatten)]
+    password: PasswordArgs,
+
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  bkp extract BACKUP -o OUT --password-file pw.txt
+  bkp extract BACKUP -o SMS --include 'HomeDomain:Library/SMS' --names raw
+  bkp extract BACKUP -o OUT --exclude 'CameraRollDomain:**/*.MOV' --dry-run
+
+Exit codes:
+  0 all written                   3 some items could not be read or written (listed)
+  4 written, with warnings only   10 not a backup
+  12 wrong password               13 a password is needed
+  15 key material damaged         21 hostile content refused
+  30 OUT is not empty             32 no space left
+  33 permission denied            130, 143 interrupted, and nothing is left of OUT";
+
+/// How files are named.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum NamesArg {
+    /// Reversibly, so that every file system can hold them; changes stand in names.jsonl
+    Portable,
+    /// Exactly as in the backup
+    Raw,
+    /// By file id; all names stand in names.jsonl
+    Hashed,
+}
+
+impl From<NamesArg> for NamePolicy {
+    fn from(names: NamesArg) -> Self {
+        match names {
+            NamesArg::Portable => Self::Portable,
+            NamesArg::Raw => Self::Raw,
+            NamesArg::Hashed => Self::Hashed,
+        }
+    }
+}
+
+impl ExtractArgs {
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Text }
+    }
+}
+
+pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
+    let ExtractArgs { backup, output, names, overwrite, dry_run, json: _, .. } = args;
+    let ExtractArgs { threads, explain: asked, password, filters, .. } = args;
+    let started = Rfc3339::now();
+    let rules = rules::build(filters)?;
+    let (path, opened) = open::open(backup)?;
+    let progress = Progress::new(ui);
+    let target = match (asked, output) {
+        (Some(name), _) => return explain(opened, name, &rules, args, ui, &progress),
+        (None, output) => output.as_deref().unwrap_or(Path::new("")),
+    };
+    // Before the password is asked for, which takes a person's time.
+    if !overwrite {
+        refuse_full(target)?;
+    }
+    let backup = open::unlocked(opened, password, ui, &progress)?;
+    let selection =
+        (!rules.keep_everything()).then(|| Selection::of_source(&backup, &rules)).transpose()?;
+    let select: &dyn Select = match &selection {
+        Some(selection) => selection,
+        None => &rules,
+    };
+    let mut summary = if *dry_run {
+        plan(&backup, &rules, &progress)?
+    } else {
+        let options = ExtractOptions {
+            target: target.to_owned(),
+            names: (*names).into(),
+            overwrite: *overwrite,
+            threads: *threads,
+        };
+        let report = bkp_toolkit::extract(&backup, select, &options, &progress);
+        Summary::of_report(&report.map_err(|error| failed(error, ui))?)
+    };
+    if *names == NamesArg::Portable && summary.renamed > 0 {
+        let message = format!("{} names were changed; names.jsonl lists them", summary.renamed);
+        progress.report(Item::notice("renamed", &message));
+    }
+    for item in rules::unmatched(&rules) {
+        progress.report(item);
+    }
+    summary.destination = target.to_string_lossy().into_owned();
+    summary.problems = progress.finish();
+    let mut tally = Tally { damaged_keys: damaged_keys(&backup), ..Tally::default() };
+    summary.problems.iter().for_each(|item| tally.add(item.severity));
+    if !dry_run {
+        let (counts, items) = (summary.counts, &summary.problems);
+        let selection = selection.as_ref();
+        let record = Record { command: "extract", started, path: &path, counts, items, selection };
+        let written = record.write(backup.bundle(), target)?;
+        summary.run_record = Some(written.to_string_lossy().into_owned());
+    }
+    let mut out = ui::stdout()?;
+    let written = match ui.format {
+        Format::Text => summary.write_text(&mut out, target),
+        _ => write_line(&mut out, &summary),
+    };
+    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    Ok(tally.exit_code())
+}
+
+fn failed(error: ExtractError, ui: &Ui) -> CommandError {
+    match error {
+        RunError::Source(error) => error.into(),
+        RunError::Sink(error) => CommandError::of_fault(&error),
+        RunError::Cancelled => ui.stop.error(),
+        error => CommandError::of(Kind::Failed, "run-failed", &error),
+    }
+}
+
+/// Refuses a destination that has something in it. Anything else that may be wrong with it is
+/// found when it is written.
+fn refuse_full(target: &Path) -> Result<(), CommandError> {
+    match std::fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => {
+            let name = Name(target.as_os_str().as_bytes()).to_string();
+            Err(CommandError::destination_not_empty(&name))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says what a run would do, as far as the catalog tells: no payload is opened.
+fn plan(
+    backup: &Backup<Unlocked>,
+    rules: &Rules,
+    progress: &Progress<'_>,
+) -> Result<Summary, CommandError> {
+    let mut counts = RunCounts::default();
+    for record in backup.catalog().records() {
+        counts.listed += 1;
+        if let Err(error) = record {
+            let item = Item::new(None, &error);
+            match item.is_notice() {
+                true => counts.skipped += 1,
+                false => counts.failed += 1,
+            }
+            counts.notices += u64::from(item.is_notice());
+            progress.report(item);
+        }
+    }
+    let selection = Selection::of_source(backup, rules)?;
+    let kept = selection.kept();
+    counts.done = kept.entries();
+    counts.skipped += selection.left_out().entries();
+    Ok(Summary {
+        dry_run: true,
+        counts,
+        files: kept.files,
+        directories: kept.directories,
+        symlinks: kept.symlinks,
+        bytes: kept.bytes,
+        ..Summary::default()
+    })
+}
+
+/// Says which rule decides about an entry.
+fn explain(
+    opened: Opened,
+    name: &OsString,
+    rules: &Rules,
+    args: &ExtractArgs,
+    ui: &Ui,
+    progress: &Progress<'_>,
+) -> Result<ExitCode, CommandError> {
+    let (domain, path) = rules::exact_name(name.as_bytes())?;
+    // Rules need the row and nothing more, and an old backup gives that without a password.
+    let unlocked;
+    let catalog = match &opened {
+        Opened::Locked(locked) if locked.catalog().is_some() => locked.catalog(),
+        _ => {
+            unlocked = open::unlocked(opened, &args.password, ui, progress)?;
+            Some(unlocked.catalog())
+        }
+    };
+    let place = Location { domain: domain.as_bytes(), path: path.as_bytes() };
+    let found = catalog.map(|catalog| catalog.find(&domain, &path)).transpose()?.flatten();
+    let Some(record) = found else {
+        let message = format!("the backup has no entry {place}");
+        return Err(CommandError::new(Kind::NotABackup, "entry-not-found", message));
+    };
+    let explanation = rules.explain(record.as_ref());
+    let mut out = ui::stdout()?;
+    let written = match ui.format {
+        Format::Text => writeln!(out, "{place}: {explanation}"),
+        _ => {
+            let mut line = Line::default();
+            line.begin().value("schema_version", SCHEMA_VERSION).plain("kind", b"explain");
+            line.name("domain", "domain_b64", domain.as_bytes())
+                .name("relative_path", "relative_path_b64", path.as_bytes())
+                .value("keep", explanation.keep)
+                .value("explanation", explanation.to_string())
+                .end(&mut out)
+        }
+    };
+    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a run did, or would do.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    #[serde(flatten)]
+    head: Head,
+    dry_run: bool,
+    destination: String,
+    run_record: Option<String>,
+    #[serde(flatten)]
+    counts: RunCounts,
+    files: u64,
+    directories: u64,
+    symlinks: u64,
+    bytes: u64,
+    renamed: u64,
+    problems: Vec<Item>,
+}
+
+/// What every document begins with.
+#[derive(Debug, Serialize)]
+struct Head {
+    schema_version: u32,
+    kind: &'static str,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { schema_version: SCHEMA_VERSION, kind: "extract" }
+    }
+}
+
+impl Summary {
+    fn of_report(report: &Report<Extracted>) -> Self {
+        let Extracted { files, directories, symlinks, bytes, renamed, .. } = report.summary;
+        let counts = report.into();
+        Self { counts, files, directories, symlinks, bytes, renamed, ..Self::default() }
+    }
+
+    fn write_text(&self, out: &mut dyn Write, target: &Path) -> io::Result<()> {
+        let Self { counts, files, directories, symlinks, bytes, .. } = self;
+        let RunCounts { listed, done: _, skipped, failed, damaged, notices } = counts;
+        let verb = if self.dry_run { "would write" } else { "wrote" };
+        writeln!(
+            out,
+            "{verb} {files} files ({}), {directories} directories and {symlinks} symbolic links to {}",
+            Size(*bytes),
+            Name(target.as_os_str().as_bytes())
+        )?;
+        writeln!(
+            out,
+            "of {listed} entries: {skipped} left out, {failed} failed, {damaged} damaged, \
+             {notices} warnings"
+        )?;
+        match &self.run_record {
+            Some(record) => writeln!(out, "run record: {}", Name(record.as_bytes())),
+            None => writeln!(out, "nothing was written"),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The run record that every writing command leaves beside its output.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use bkp_toolkit::bundle::Bundle;
+use bkp_toolkit::core::Problem;
+use bkp_toolkit::policy::{Dropped, Selection};
+use bkp_toolkit::restore::{RunCounts, RunItem, RunLeftOut, RunRecord, RunSource};
+
+use crate::display::Rfc3339;
+use crate::error::CommandError;
+use crate::problems::Item;
+
+/// What there is to record of a run.
+#[derive(Debug)]
+pub(crate) struct Record<'r> {
+    pub(crate) command: &'static str,
+    pub(crate) started: Rfc3339,
+    /// The folder of the backup.
+    pub(crate) path: &'r Path,
+    pub(crate) counts: RunCounts,
+    pub(crate) items: &'r [Item],
+    /// What was left out, when anything could be.
+    pub(crate) selection: Option<&'r Selection<'r>>,
+}
+
+impl Record<'_> {
+    /// Writes the record beside `out` and returns where it is.
+    pub(crate) fn write(self, bundle: &Bundle, out: &Path) -> Result<PathBuf, CommandError> {
+        let Self { command, started, path, counts, items, selection } = self;
+        let arguments = arguments(std::env::args_os().skip(1));
+        let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
+        record.started = started.to_string();
+        record.finished = Rfc3339::now().to_string();
+        record.source = source(bundle, path);
+        record.counts = counts;
+        record.items = items
+            .iter()
+            .map(|item| RunItem::of_problem(&Problem { entry: None, fault: item }))
+            .collect();
+        record.left_out = selection.map(left_out).unwrap_or_default();
+        record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
+    }
+}
+
+/// Lists what was left out. Each rule's text is held once.
+fn left_out(selection: &Selection<'_>) -> Vec<RunLeftOut> {
+    let mut rules: HashMap<&str, Arc<str>> = HashMap::new();
+    let mut shared = |rule| Arc::clone(rules.entry(rule).or_insert_with(|| rule.into()));
+    let dropped = selection.dropped();
+    dropped
+        .map(|Dropped { id, rule, .. }| RunLeftOut { file_id: id, rule: rule.map(&mut shared) })
+        .collect()
+}
+
+/// Returns the arguments without what may hold a secret: a command that prints a password may
+/// have it in its own words.
+fn arguments(args: impl Iterator<Item = OsString>) -> Vec<String> {
+    const SECRET: &str = "--password-command";
+    let mut secret_follows = false;
+    args.map(|arg| {
+        let redacted = std::mem::replace(&mut secret_follows, arg == OsStr::new(SECRET));
+        let assigned = arg.as_bytes().starts_with(b"--password-command=");
+        match (redacted, assigned) {
+            (true, _) => "[redacted]".to_owned(),
+            (false, true) => format!("{SECRET}=[redacted]"),
+            _ => arg.to_string_lossy().into_owned(),
+        }
+    })
+    .collect()
+}
+
+/// Says which backup was read. Its identity is the hash of its catalog as it is stored; one that
+/// cannot be read again is left without.
+fn source(bundle: &Bundle, path: &Path) -> RunSource {
+    let udid = bundle.manifest().lockdown.unique_device_id.clone();
+    let target = || bundle.info().and_then(|info| info.target_identifier.clone());
+    let catalog = ["Manifest.db", "Manifest.mbdb"].into_iter();
+    RunSource {
+        path: path.to_string_lossy().into_owned(),
+        kind: "directory".to_owned(),
+        udid: udid.or_else(target),
+        manifest_sha256: catalog.filter_map(|name| sha256(&path.join(name)).ok()).next(),
+    }
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => hash.update(chunk.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{arguments, sha256};
+
+    #[test]
+    fn commands_that_print_passwords_are_not_recorded() {
+        let args = ["extract", "--password-command", "echo pw", "--password-command=echo pw", "B"];
+        assert_eq!(
+            arguments(args.into_iter().map(Into::into)),
+            ["extract", "--password-command", "[redacted]", "--password-command=[redacted]", "B"]
+        );
+    }
+
+    /// FIPS 180-2, the message "abc".
+    #[test]
+    fn a_known_hash() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a"), b"abc").unwrap();
+        assert_eq!(
+            sha256(&dir.path().join("a")).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}
