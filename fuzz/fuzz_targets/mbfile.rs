@@ -1,13 +1,7 @@
 //! An MBFile blob of any bytes, with its extended attributes.
 #![no_main]
 
-use bkp_bundle::{MbFile, parse_xattrs};
-use libfuzzer_sys::fuzz_target;
+#[path = "../bodies/mbfile.rs"]
+mod body;
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(file) = MbFile::parse(bytes)
-        && let Some(xattrs) = file.extended_attributes
-    {
-        let _ = parse_xattrs(xattrs);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::run(bytes));

@@ -39,6 +39,8 @@ pub enum DatabaseError {
     Load(#[source] rusqlite::Error),
 }
 
+/// The longest value or row, in bytes. An MBFile blob may have 1 MiB.
+pub(crate) const LONGEST: i32 = 16 << 20;
 /// Problems that are told of one database.
 const MOST_PROBLEMS: usize = 10;
 /// Instructions of SQLite's machine between two looks at what is left.
@@ -54,7 +56,7 @@ pub(crate) fn harden(db: &Connection) -> rusqlite::Result<()> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
-    db.set_limit(Limit::SQLITE_LIMIT_LENGTH, 16 << 20)?;
+    db.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)?;
     db.pragma_update(None, "query_only", true)?;
     db.pragma_update(None, "cell_size_check", true)
 }
@@ -73,12 +75,18 @@ impl Budget {
         Ok(budget)
     }
 
+    /// Allows what the check of a database of this length may cost.
     fn set(&self, bytes: u64) {
-        let work = bytes.saturating_mul(WORK_PER_BYTE).saturating_add(WORK_AT_LEAST);
+        self.allow(bytes.saturating_mul(WORK_PER_BYTE).saturating_add(WORK_AT_LEAST));
+    }
+
+    /// Allows so many instructions from now on.
+    pub(crate) fn allow(&self, work: u64) {
         self.0.store(i64::try_from(work).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
-    fn lift(&self) {
+    /// Allows any number.
+    pub(crate) fn lift(&self) {
         self.0.store(i64::MAX, Ordering::Relaxed);
     }
 }

@@ -84,8 +84,8 @@ pub enum CatalogError {
         /// Whether it was decrypted.
         encrypted: bool,
     },
-    /// The catalog does not fit into memory.
-    #[error("the catalog of {bytes} bytes does not fit into memory")]
+    /// The catalog does not fit into memory, or is far longer than a device's.
+    #[error("the catalog of {bytes} bytes is too large")]
     TooLarge {
         /// Its length.
         bytes: u64,
@@ -96,12 +96,39 @@ pub enum CatalogError {
     /// There is no table of files.
     #[error("Manifest.db has no table Files")]
     NoFilesTable,
-    /// `Files` is a view or a virtual table, as no device makes it.
-    #[error("Files in Manifest.db is not an ordinary table; it was not queried")]
-    NotATable,
+    /// `Files` or `Properties` is a view or a virtual table, or has columns that are computed, as
+    /// no device makes it.
+    #[error("{name} in Manifest.db is not an ordinary table; it was not queried")]
+    NotATable {
+        /// The table.
+        name: &'static str,
+    },
     /// SQLite could not query the catalog.
     #[error("cannot query Manifest.db")]
     Database(#[source] rusqlite::Error),
+    /// The schema wants something run or read that no catalog needs.
+    #[error("Manifest.db wants more than its tables to be read; it was not queried")]
+    Forbidden(#[source] rusqlite::Error),
+    /// A query worked long and gave nothing, as in pages that lead to one another in a ring.
+    #[error("a query of Manifest.db was ended after {steps} steps that gave no row")]
+    ExcessiveWork {
+        /// The limit in force, in instructions of SQLite's machine.
+        steps: u64,
+    },
+    /// The rows hold more than the file does, so pages are used many times over.
+    #[error("the rows of Manifest.db hold more than its {bytes} bytes; the rest was not listed")]
+    Inflated {
+        /// The length of the database.
+        bytes: u64,
+    },
+    /// A row is longer than any that is read.
+    #[error("row {row} of Manifest.db has a column of more than {limit} bytes")]
+    LongRow {
+        /// Its rowid.
+        row: i64,
+        /// The limit in force.
+        limit: i32,
+    },
     /// Some rows of the catalog cannot be read, and those around them can.
     #[error("rows {} are on a damaged page of Manifest.db", DamagedRange(*after, *next))]
     DamagedRows {
@@ -307,8 +334,12 @@ impl Fault for BundleError {
 impl CatalogError {
     fn code(&self) -> &'static str {
         match self {
-            Self::NotATable => "hostile-catalog",
-            Self::TooLarge { .. } => "limit-exceeded",
+            Self::NotATable { .. } | Self::Forbidden(_) | Self::Inflated { .. } => {
+                "hostile-catalog"
+            }
+            Self::TooLarge { .. } | Self::ExcessiveWork { .. } | Self::LongRow { .. } => {
+                "limit-exceeded"
+            }
             _ => "catalog-damaged",
         }
     }

@@ -4,15 +4,18 @@
 //! the evidence and leave new files beside it. The bytes are read, what the side files hold is
 //! applied to the copy in memory, and the copy is queried read-only.
 
+mod guard;
 mod image;
 pub(crate) mod row;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
 use bkp_core::{Domain, FileId, RelPath};
 use bkp_crypto::{FileKey, LegacyCells, Passphrase};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 
 use crate::catalog::scan;
 use crate::database::{self, Budget, DatabaseReport};
@@ -38,34 +41,68 @@ impl ManifestDb {
     /// Loads the catalog of a bundle, decrypting it when there is a key.
     pub(crate) fn open(storage: &Storage, key: Option<&FileKey>) -> Result<Self, BundleError> {
         let image::Image { mut db, bytes, notices } = image::load(storage, key)?;
-        database::harden(&db).map_err(CatalogError::Database)?;
-        let budget = Budget::install(&mut db).map_err(CatalogError::Database)?;
+        let budget = guard::arm(&mut db).map_err(CatalogError::Database)?;
         let this = Self { db, budget, cells: None, bytes, notices };
-        this.check_schema()?;
+        if !this.is_table("Files")? {
+            return Err(CatalogError::NoFilesTable.into());
+        }
+        this.query(|db| db.prepare(COLUMNS).map(drop))?;
         Ok(this)
     }
 
-    /// `Files` must be an ordinary table with the five columns; a view or a virtual table of that
-    /// name is somebody's trap.
-    fn check_schema(&self) -> Result<(), CatalogError> {
-        let real = self
-            .db
-            .query_row(
-                "SELECT type = 'table' AND rootpage > 0 FROM sqlite_master \
-                 WHERE name = 'Files' COLLATE NOCASE",
-                [],
-                |row| row.get::<_, bool>(0),
-            )
-            .optional()
-            .map_err(CatalogError::Database)?;
-        match real {
-            Some(true) => {
-                self.db.prepare(COLUMNS).map(drop).map_err(CatalogError::Database)?;
-                Ok(())
+    /// Runs one query, which may take so many steps and no more.
+    fn query<T>(
+        &self,
+        run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, CatalogError> {
+        self.budget.allow(guard::STEPS);
+        let result = run(&self.db);
+        self.budget.lift();
+        result.map_err(|source| match source.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => {
+                CatalogError::ExcessiveWork { steps: guard::STEPS }
             }
-            Some(false) => Err(CatalogError::NotATable),
-            None => Err(CatalogError::NoFilesTable),
+            Some(ErrorCode::AuthorizationForStatementDenied) => CatalogError::Forbidden(source),
+            _ => CatalogError::Database(source),
+        })
+    }
+
+    /// Tells whether there is a table of this name. It must be an ordinary one: a view or a
+    /// virtual table runs somebody's code when it is read, and so does a column that is computed.
+    /// A column called `rowid` would hide the number that rows are listed by.
+    fn is_table(&self, name: &'static str) -> Result<bool, CatalogError> {
+        let found = self.query(|db| {
+            let mut statement = db.prepare(
+                "SELECT type, rootpage, sql FROM sqlite_master WHERE name = ?1 COLLATE NOCASE",
+            )?;
+            let mut rows = statement.query([name])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let text = |i| row.get_ref(i).ok().and_then(|value| value.as_bytes().ok());
+                let root = row.get::<_, i64>(1).is_ok_and(|page| page > 0);
+                found.push(text(0) == Some(b"table") && root && text(2).is_some_and(is_ordinary));
+            }
+            Ok(found)
+        })?;
+        if found.is_empty() {
+            return Ok(false);
         }
+        if found.contains(&false) {
+            return Err(CatalogError::NotATable { name });
+        }
+        let plain = self.query(|db| {
+            let mut statement = db.prepare(&format!("PRAGMA table_xinfo({name})"))?;
+            let mut columns = statement.query([])?;
+            while let Some(column) = columns.next()? {
+                let name = column.get_ref(1)?;
+                let hides = name.as_bytes().is_ok_and(|n| n.eq_ignore_ascii_case(b"rowid"));
+                if hides || column.get::<_, i64>(6)? != 0 {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })?;
+        if plain { Ok(true) } else { Err(CatalogError::NotATable { name }) }
     }
 
     /// Prepares for the encrypted `file` cells of iOS 10.0, where the salt is there.
@@ -94,9 +131,7 @@ impl ManifestDb {
     ///
     /// Fails when the database cannot be queried.
     pub fn user_version(&self) -> Result<i64, CatalogError> {
-        self.db
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(CatalogError::Database)
+        self.query(|db| db.query_row("PRAGMA user_version", [], |row| row.get(0)))
     }
 
     /// Has SQLite look through every page of the catalog.
@@ -106,28 +141,19 @@ impl ManifestDb {
     }
 
     fn property(&self, key: &str) -> Result<Option<Vec<u8>>, CatalogError> {
-        let has_table = self
-            .db
-            .query_row(
-                "SELECT 1 FROM sqlite_master WHERE name = 'Properties' AND type = 'table'",
-                [],
-                |_| Ok(()),
-            )
-            .optional()
-            .map_err(CatalogError::Database)?;
-        if has_table.is_none() {
+        if !self.is_table("Properties")? {
             return Ok(None);
         }
-        self.db
-            .query_row("SELECT value FROM Properties WHERE key = ?1", [key], |row| {
+        let value = self.query(|db| {
+            db.query_row("SELECT value FROM Properties WHERE key = ?1", [key], |row| {
                 Ok(match row.get_ref(0)? {
                     ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes.to_vec()),
                     _ => None,
                 })
             })
             .optional()
-            .map(Option::flatten)
-            .map_err(CatalogError::Database)
+        })?;
+        Ok(value.flatten())
     }
 
     /// Returns the bytes that the catalog takes in memory.
@@ -151,6 +177,7 @@ impl ManifestDb {
             rows: RowReader::new(self.cells.as_ref()),
             from: Some(i64::MIN),
             page: VecDeque::new(),
+            given: 0,
         }
     }
 
@@ -164,14 +191,16 @@ impl ManifestDb {
         domain: &Domain,
         path: &RelPath,
     ) -> Result<Option<BundleRecord>, BundleError> {
+        // Rows whose id is the hash, as devices write it, are found by the index. Whatever goes
+        // wrong here, the walk below finds it as well.
         let id = FileId::of(domain, path).to_string();
-        let mut statement = self
-            .db
-            .prepare(&format!("{COLUMNS} WHERE fileID = ?1 COLLATE NOCASE"))
-            .map_err(CatalogError::Database)?;
-        let mut rows = statement.query([id]).map_err(CatalogError::Database)?;
-        if let Ok(Some(row)) = rows.next()
-            && let Ok(record) = RowReader::new(self.cells.as_ref()).read(row)
+        let found = self.query(|db| {
+            let mut statement = db.prepare(&format!("{COLUMNS} WHERE fileID = ?1"))?;
+            let mut rows = statement.query([id])?;
+            let row = rows.next()?;
+            Ok(row.map(|row| RowReader::new(self.cells.as_ref()).read(row)))
+        });
+        if let Ok(Some(Ok(record))) = found
             && record.is(domain, path)
         {
             return Ok(Some(record));
@@ -186,10 +215,13 @@ impl ManifestDb {
         from: i64,
         rows: &mut RowReader<'_>,
         page: &mut VecDeque<Result<BundleRecord, BundleError>>,
+        given: &mut u64,
     ) -> Option<i64> {
+        // Text in UTF-16 grows by half when it is read.
+        let most = self.bytes.saturating_mul(2);
         let mut last = None;
-        let mut read = || -> rusqlite::Result<bool> {
-            let mut statement = self.db.prepare(&format!(
+        let result = self.query(|db| {
+            let mut statement = db.prepare(&format!(
                 "{COLUMNS} NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2"
             ))?;
             let mut found = statement.query((from, PAGE))?;
@@ -200,48 +232,94 @@ impl ManifestDb {
                     return Err(rusqlite::Error::IntegralValueOutOfRange(0, id)); // pages in a ring
                 }
                 last = Some(id);
+                *given = given.saturating_add(row::len(row));
                 page.push_back(rows.read(row));
                 count += 1;
+                if *given > most {
+                    return Ok(false);
+                }
             }
             Ok(count == PAGE)
-        };
-        let result = read();
+        });
         let next = match last {
             Some(last) => last.checked_add(1),
-            None => Some(from.max(0)), // no device numbers rows below zero
+            None => Some(from),
         };
+        if *given > most {
+            page.push_back(Err(CatalogError::Inflated { bytes: self.bytes }.into()));
+            return None;
+        }
         match result {
             Ok(true) => next,
             Ok(false) => None,
-            Err(source) => {
-                let resumed = next.and_then(|next| self.next_readable(next));
-                let error = CatalogError::DamagedRows { after: last, next: resumed, source };
+            Err(CatalogError::Database(source)) => {
+                let (error, resumed) = self.pass_over(last, next?, source);
                 page.push_back(Err(error.into()));
                 resumed
+            }
+            Err(error) => {
+                page.push_back(Err(error.into()));
+                None
             }
         }
     }
 
+    /// Finds out which rows cannot be read from `next` on, and where reading goes on.
+    fn pass_over(
+        &self,
+        last: Option<i64>,
+        next: i64,
+        source: rusqlite::Error,
+    ) -> (CatalogError, Option<i64>) {
+        match self.seek(next) {
+            // It is there, and what is wrong is inside it.
+            Ok(Some(row)) if row >= next => {
+                let resumed = row.checked_add(1);
+                let error = if source.sqlite_error_code() == Some(ErrorCode::TooBig) {
+                    CatalogError::LongRow { row, limit: database::LONGEST }
+                } else {
+                    CatalogError::DamagedRows { after: row.checked_sub(1), next: resumed, source }
+                };
+                (error, resumed)
+            }
+            _ => {
+                // No device numbers rows below zero.
+                let resumed = self.next_readable(next.max(0));
+                (CatalogError::DamagedRows { after: last, next: resumed, source }, resumed)
+            }
+        }
+    }
+
+    /// Finds the first row from a number on.
+    fn seek(&self, from: i64) -> Result<Option<i64>, CatalogError> {
+        self.query(|db| {
+            db.query_row(
+                "SELECT rowid FROM Files NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid LIMIT 1",
+                [from],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+    }
+
     /// Finds a row beyond a damaged page, by ever longer steps.
     fn next_readable(&self, from: i64) -> Option<i64> {
-        let seek = |from: i64| {
-            self.db
-                .query_row(
-                    "SELECT rowid FROM Files NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid LIMIT 1",
-                    [from],
-                    |row| row.get::<_, i64>(0),
-                )
-                .optional()
-        };
         let mut step = 1_i64;
         loop {
             let start = from.checked_add(step)?;
-            match seek(start) {
+            match self.seek(start) {
                 Ok(found) => return found.filter(|&id| id >= start),
                 Err(_) => step = step.checked_mul(2)?,
             }
         }
     }
+}
+
+/// Tells the statement of a table from that of a virtual one. SQLite stores both in this spelling,
+/// whatever was typed.
+fn is_ordinary(statement: &[u8]) -> bool {
+    const START: &[u8] = b"CREATE TABLE ";
+    statement.get(..START.len()).is_some_and(|head| head.eq_ignore_ascii_case(START))
 }
 
 /// The rows of a [`ManifestDb`].
@@ -251,6 +329,8 @@ pub struct DbRecords<'db> {
     rows: RowReader<'db>,
     from: Option<i64>,
     page: VecDeque<Result<BundleRecord, BundleError>>,
+    /// Bytes that the rows held so far.
+    given: u64,
 }
 
 impl Iterator for DbRecords<'_> {
@@ -260,7 +340,7 @@ impl Iterator for DbRecords<'_> {
         if self.page.is_empty()
             && let Some(from) = self.from
         {
-            self.from = self.db.fetch(from, &mut self.rows, &mut self.page);
+            self.from = self.db.fetch(from, &mut self.rows, &mut self.page, &mut self.given);
         }
         self.page.pop_front()
     }

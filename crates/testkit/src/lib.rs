@@ -13,6 +13,7 @@
 //!  every oddity is a field      └▶ Truth: what a correct reader must find
 //!
 //! BulkSpec   ──▶ write(dir) ──▶ the same layout, gigabytes of it, payloads never held
+//! faults     ──▶ a thousand bundles with one fault each, and what a reader must say of it
 //! cases      ──▶ named bundles: plain, encrypted, odd, hostile, damaged, bombs, sidecars
 //! fixtures   ──▶ the few that are committed
 //! ```
@@ -54,6 +55,7 @@ mod spec;
 mod truth;
 
 pub mod cases;
+pub mod faults;
 pub mod fixtures;
 
 pub use bulk::{BulkSpec, SizeMix};

@@ -9,12 +9,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use bkp_testkit::{BulkSpec, Encryption, SizeMix, Truth, TruthEntry, cases, fixtures};
+use bkp_testkit::{BulkSpec, Encryption, SizeMix, Truth, TruthEntry, cases, faults, fixtures};
 
 const USAGE: &str = "\
 Writes iOS-style backup bundles for tests. All of them are invented.
 
   bkp-testkit fixtures DIR            write the committed fixtures below DIR, replacing them
+  bkp-testkit cases-write DIR         write the committed one-fault cases into DIR
+  bkp-testkit corpus DIR              write the committed seeds of the fuzz targets into DIR
   bkp-testkit cases                   list the cases
   bkp-testkit case NAME DIR [--truth FILE]
                                       write one case; encrypted ones have the password \"test\"
@@ -30,7 +32,7 @@ Writes iOS-style backup bundles for tests. All of them are invented.
       --dpic N                        rounds of the first stage (default 10000)
       --truth FILE                    write what each file holds, as lines of fields
 
-DIR must be new or empty, except for fixtures. Exit codes: 0 done, 1 failed, 2 usage.
+DIR must be new or empty, except for fixtures, cases-write and corpus. Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
 enum Failure {
@@ -65,6 +67,16 @@ fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
             let dir = arguments.path("a folder")?;
             arguments.end()?;
             Ok(fixtures::write(dir.as_ref())?)
+        }
+        "cases-write" => {
+            let dir = arguments.path("a folder")?;
+            arguments.end()?;
+            Ok(faults::write(dir.as_ref())?)
+        }
+        "corpus" => {
+            let dir = arguments.path("a folder")?;
+            arguments.end()?;
+            Ok(faults::seeds::write(dir.as_ref())?)
         }
         "cases" => {
             arguments.end()?;

@@ -11,8 +11,8 @@ use crate::{BundleError, CatalogError, Notice, Storage};
 pub(super) const NAME: &str = "Manifest.db";
 const WAL: &str = "Manifest.db-wal";
 const JOURNAL: &str = "Manifest.db-journal";
-/// A side file holds pages of the catalog, so it is bounded by what the catalog may be.
-const SIDE_FILE_LIMIT: u64 = 4 << 30;
+/// The longest catalog, and the longest file beside one. A million rows take half a GiB.
+const LIMIT: u64 = 4 << 30;
 
 pub(super) struct Image {
     pub(super) db: Connection,
@@ -57,6 +57,9 @@ pub(super) fn load(storage: &Storage, key: Option<&FileKey>) -> Result<Image, Bu
     // Whole pages: what is left over is the padding, for the writers that pad.
     let page = u64::try_from(header.page_size).unwrap_or(u64::MAX);
     let len = stored_len.saturating_sub(stored_len.checked_rem(page).unwrap_or(0));
+    if len > LIMIT {
+        return Err(CatalogError::TooLarge { bytes: len }.into());
+    }
     let mut notices = Vec::new();
     let (wal, journal) = (side_file(storage, WAL)?, side_file(storage, JOURNAL)?);
     if key.is_some() {
@@ -70,6 +73,7 @@ pub(super) fn load(storage: &Storage, key: Option<&FileKey>) -> Result<Image, Bu
         return with_side_files(storage, &start, plain, len, (wal, journal), notices);
     }
 
+    notices.extend(admit_truncation(&mut start, &header, len));
     // A device leaves the catalog in WAL mode, which a database in memory cannot be.
     leave_wal_mode(&mut start).map_err(CatalogError::Header)?;
     let size = usize::try_from(len).map_err(|_| CatalogError::TooLarge { bytes: len })?;
@@ -77,6 +81,21 @@ pub(super) fn load(storage: &Storage, key: Option<&FileKey>) -> Result<Image, Bu
     let bytes = InSteps(start.chain(plain));
     db.deserialize_read_exact(MAIN_DB, bytes, size, true).map_err(CatalogError::Database)?;
     Ok(Image { db, bytes: len, notices })
+}
+
+/// SQLite reads nothing of a database that is shorter than its header says. With the length that
+/// it has, all is read that is not on the lost pages.
+fn admit_truncation(start: &mut [u8], header: &SqliteHeader, len: u64) -> Option<Notice> {
+    let claimed = header.page_count;
+    let pages = len.checked_div(u64::try_from(header.page_size).ok()?)?;
+    let pages = u32::try_from(pages).ok().filter(|&pages| pages > 0 && pages < claimed)?;
+    // Where the two counters differ the claim is stale, and SQLite asks the file.
+    if start.get(24..28) != start.get(92..96) {
+        return None;
+    }
+    start.get_mut(28..32)?.copy_from_slice(&pages.to_be_bytes());
+    let message = format!("Manifest.db has {pages} of its {claimed} pages; the rest is lost");
+    Some(Notice::new("catalog-truncated", message))
 }
 
 /// Returns the length of a file beside the catalog; 0 when there is none.
@@ -96,7 +115,7 @@ fn with_side_files(
     mut notices: Vec<Notice>,
 ) -> Result<Image, BundleError> {
     let read = |name: &'static str| {
-        storage.read(name, SIDE_FILE_LIMIT).map_err(|source| BundleError::file(name, source))
+        storage.read(name, LIMIT).map_err(|source| BundleError::file(name, source))
     };
     let mut image = Vec::new();
     image

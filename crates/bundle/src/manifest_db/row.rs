@@ -133,7 +133,8 @@ pub(crate) fn wrapped_key(bytes: &[u8]) -> Result<WrappedFileKey, RowFault> {
     WrappedFileKey::parse(bytes).map_err(|_| RowFault::Key { len: bytes.len() })
 }
 
-/// Decides what a row is: by its flags, else by the type bits of its mode.
+/// Decides what a row is, by its flags or by the type bits of its mode. Where these disagree and
+/// one of them says file, it is a file: its bytes are not to be lost.
 pub(crate) fn kind(
     flags: Option<i64>,
     mode: u32,
@@ -165,6 +166,12 @@ fn describe(entry: &mut Entry, file: &MbFile<'_>) {
     };
     entry.protection = file.protection_class.map(ProtectionClass);
     entry.digest = file.digest.and_then(|digest| digest.try_into().ok());
+}
+
+/// Counts the bytes of a row's columns.
+pub(super) fn len(row: &Row<'_>) -> u64 {
+    let column = |i| row.get_ref(i).ok().and_then(text).unwrap_or_default().len();
+    (1..=5).map(|i| u64::try_from(column(i)).unwrap_or(u64::MAX)).fold(0, u64::saturating_add)
 }
 
 /// Text, or bytes where some writer stored a blob.
