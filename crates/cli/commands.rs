@@ -5,6 +5,7 @@ mod extract;
 mod inspect;
 mod keychain;
 mod ls;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     Ls(ls::LsArgs),
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
+    Verify(verify::VerifyArgs),
     Keychain(keychain::KeychainArgs),
 }
 
@@ -30,6 +32,7 @@ impl Command {
             Self::Ls(args) => args.format(),
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
+            Self::Verify(args) => args.format(),
             Self::Keychain(args) => args.format(),
         }
     }
@@ -40,6 +43,7 @@ impl Command {
             Self::Ls(args) => ls::run(args, ui),
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
+            Self::Verify(args) => verify::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
         }
     }

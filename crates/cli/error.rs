@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     PasswordNeeded = 13,
     /// Key material is damaged.
     KeysDamaged = 15,
+    /// Verification found damage.
+    Damaged = 20,
     /// Hostile content was refused: a traversal, a bomb, a limit.
     Hostile = 21,
     /// The destination exists and is not empty.

@@ -43,6 +43,8 @@ impl ProgressMode {
 /// Shows the progress of one command and collects its problems.
 pub(crate) struct Progress<'u> {
     ui: &'u Ui,
+    /// What is done with entries.
+    phase: &'static str,
     bar: ProgressBar,
     begun: Instant,
     /// When progress was last shown, in milliseconds since `begun`, plus one; 0 is never.
@@ -78,6 +80,7 @@ impl<'u> Progress<'u> {
         };
         Self {
             ui,
+            phase: "extracting",
             bar,
             begun: Instant::now(),
             shown: AtomicU64::new(0),
@@ -85,6 +88,12 @@ impl<'u> Progress<'u> {
             staged: Count::default(),
             problems: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Calls what is done with entries something else than extracting.
+    pub(crate) fn doing(mut self, phase: &'static str) -> Self {
+        self.phase = phase;
+        self
     }
 
     /// Takes the news of a key derivation. Breaks when the user wants an end.
@@ -139,7 +148,7 @@ impl<'u> Progress<'u> {
     fn show_entries(&self) {
         let (files, bytes) = self.staged.get();
         let (all_files, all_bytes) = self.selected.get();
-        self.show("extracting", "bytes", (bytes, all_bytes), Some((files, all_files)));
+        self.show(self.phase, "bytes", (bytes, all_bytes), Some((files, all_files)));
     }
 
     fn show(

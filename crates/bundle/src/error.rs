@@ -207,6 +207,16 @@ pub enum PayloadError {
         /// Bytes there were when it was opened.
         stored: u64,
     },
+    /// The stored bytes are not those that the catalog's digest was taken of.
+    #[error("payload {id} has the digest {}, the catalog says {}", Hex(found), Hex(recorded))]
+    Digest {
+        /// The payload.
+        id: FileId,
+        /// SHA-1 of the stored bytes.
+        found: [u8; 20],
+        /// What the catalog says.
+        recorded: [u8; 20],
+    },
     /// The length is not what the catalog says, as is usual for live databases.
     #[error("payload {id} has {found} bytes, the catalog says {recorded}{}", if *database { " (a database, copied while in use)" } else { "" })]
     Size {
@@ -219,6 +229,15 @@ pub enum PayloadError {
         /// Whether it is a SQLite database, whose recorded size is often another one.
         database: bool,
     },
+}
+
+/// Shows bytes as hexadecimal digits.
+struct Hex<'b>(&'b [u8; 20]);
+
+impl std::fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl BundleError {
@@ -299,12 +318,17 @@ impl Fault for PayloadError {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "missing-blob",
+            // What the storage says of links, folders and pipes.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                "irregular-blob"
+            }
             Self::Io { .. } => "unreadable-blob",
             Self::Key { .. } | Self::KeyLost { .. } => "key-unwrap-failed",
             Self::Row { .. } => "bad-metadata",
             Self::PlaintextInEncrypted { .. } => "plaintext-blob",
             Self::Padding { .. } => "bad-padding",
             Self::Truncated { .. } | Self::Shrank { .. } => "truncated-blob",
+            Self::Digest { .. } => "digest-mismatch",
             Self::Size { .. } => "size-mismatch",
         }
     }
@@ -314,7 +338,7 @@ impl Fault for PayloadError {
             Self::Missing { .. } | Self::Io { .. } | Self::Key { .. } | Self::KeyLost { .. } => {
                 Severity::Failure
             }
-            Self::Truncated { .. } | Self::Shrank { .. } => Severity::Damage,
+            Self::Truncated { .. } | Self::Shrank { .. } | Self::Digest { .. } => Severity::Damage,
             Self::Row { .. }
             | Self::PlaintextInEncrypted { .. }
             | Self::Padding { .. }

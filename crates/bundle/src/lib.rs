@@ -17,6 +17,7 @@
 mod backup;
 mod bplist;
 mod catalog;
+mod database;
 mod error;
 mod info_plist;
 mod keychain;
@@ -41,6 +42,7 @@ mod testing;
 
 pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
+pub use database::{DatabaseError, DatabaseReport, check_database};
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
 pub use info_plist::{InfoApplication, InfoPlist};
 pub use keychain::{
@@ -52,7 +54,7 @@ pub use manifest_mbdb::{ManifestMbdb, MbdbRows};
 pub use manifest_plist::{Application, Lockdown, ManifestPlist};
 pub use mbdb::{Mbdb, MbdbError, MbdbRecord, MbdbRecords, MbdbXattrs};
 pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
-pub use payload::BundlePayloads;
+pub use payload::{BundlePayloads, StoredBlob};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use status_plist::StatusPlist;

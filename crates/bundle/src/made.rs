@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use bkp_core::{EntryKind, Fault as _, Payloads as _, Source as _};
 use bkp_crypto::{Passphrase, SecretString};
-use bkp_testkit::{BundleSpec, IndexSet, PlistForm, Truth, cases};
+use bkp_testkit::{BundleSpec, EntrySpec, IndexSet, PlistForm, Stored, Truth, cases};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Backup, BundleError, BundleRecord, Limits, Opened, Storage, Unlocked};
+use crate::{Backup, Bundle, BundleError, BundleRecord, Limits, Opened, Storage, Unlocked};
 
 fn open(dir: &Path) -> Result<Opened, BundleError> {
     Opened::open(Storage::directory(dir).unwrap(), Limits::default())
@@ -356,4 +357,87 @@ fn side_files_are_applied_in_memory() {
 fn the_layout_of_ios_3_is_named() {
     let (dir, _) = write(&cases::ios3_layout());
     assert_eq!(open(dir.path()).unwrap_err().code(), "unsupported-format");
+}
+
+/// One read proves the digest and gives the plaintext, a byte at a time as well as at once.
+#[test]
+fn payloads_are_hashed_as_they_are_decrypted() {
+    for encrypted in [false, true] {
+        let base = if encrypted { cases::encrypted_db(100) } else { cases::plain_db() };
+        let dir = tempfile::tempdir().unwrap();
+        let spec = base.with(|spec| {
+            let file = |path| EntrySpec::noise("HomeDomain", path, 1_000);
+            spec.entries = vec![
+                file("right"),
+                file("wrong").with(|e| e.stored = Stored::Flipped(0)),
+                EntrySpec::noise("AppDomain-x", "none", 1_000),
+            ];
+        });
+        spec.write(dir.path()).unwrap();
+        let backup = unlock(dir.path(), cases::PASSWORD).unwrap();
+        for record in backup.records().unwrap().map(Result::unwrap) {
+            if record.as_ref().kind != EntryKind::File {
+                continue;
+            }
+            backup.payloads().check_key(&record).unwrap();
+            for step in [1, 7, 1 << 16] {
+                let mut payload = backup.payloads().open_checked(&record).unwrap();
+                let mut buffer = vec![0; step];
+                let mut len = 0;
+                loop {
+                    match payload.read(&mut buffer).unwrap() {
+                        0 => break,
+                        n => len += n,
+                    }
+                    if len < 900 {
+                        assert!(payload.faults().is_empty());
+                    }
+                }
+                assert_eq!(len, 1_000);
+                let codes: Vec<_> = payload.faults().iter().map(|fault| fault.code()).collect();
+                let wrong = record.as_ref().path.as_bytes() == b"wrong";
+                assert_eq!(codes, if wrong { vec!["digest-mismatch"] } else { vec![] });
+            }
+        }
+    }
+}
+
+#[test]
+fn stored_files_with_the_names_of_payloads_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = cases::plain_db().with(|spec| {
+        let odd = ["ab".repeat(20), format!("cd/{}", "ab".repeat(20)), "ab/short".into()];
+        spec.raw_files = odd.map(|name| (name, vec![1])).into();
+    });
+    let truth = spec.write(dir.path()).unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("ef")).unwrap();
+    std::fs::write(dir.path().join("12x"), b"").unwrap();
+    let Opened::Unlocked(backup) = open(dir.path()).unwrap() else { panic!() };
+    let (mut usual, mut other, mut odd) = (0, 0, 0);
+    backup
+        .payloads()
+        .blobs(&mut |blob| match (blob.usual, blob.other) {
+            (true, false) => usual += 1,
+            (false, true) => other += 1,
+            _ => odd += 1,
+        })
+        .unwrap();
+    assert_eq!((usual, other, odd), (truth.counts.blobs, 1, 1));
+}
+
+#[test]
+fn catalogs_in_clear_open_without_a_keybag() {
+    let stored = |spec: BundleSpec| {
+        let dir = tempfile::tempdir().unwrap();
+        spec.write(dir.path()).unwrap();
+        let storage = Storage::directory(dir.path()).unwrap();
+        let bundle = Arc::new(Bundle::open(storage, Limits::default()).unwrap());
+        bundle.open_stored().unwrap().map(|backup| backup.catalog().unwrap().records().count())
+    };
+    let broken = cases::encrypted_mbdb().with(|spec| spec.keybag_bytes = Some(vec![0; 9]));
+    assert!(stored(broken).unwrap() > 10);
+    assert_eq!(stored(cases::encrypted_mbdb()), stored(cases::encrypted_mbdb()));
+    assert_eq!(stored(cases::plain_db()), None);
+    assert_eq!(stored(cases::encrypted_db(100)), None);
+    assert_eq!(stored(cases::ios10_0_cells()), None);
 }

@@ -11,12 +11,11 @@ use std::collections::VecDeque;
 
 use bkp_core::{Domain, FileId, RelPath};
 use bkp_crypto::{FileKey, LegacyCells, Passphrase};
-use rusqlite::config::DbConfig;
-use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::catalog::scan;
+use crate::database::{self, Budget, DatabaseReport};
 use crate::{BundleError, BundleRecord, CatalogError, Notice, Storage};
 use row::RowReader;
 
@@ -24,6 +23,7 @@ use row::RowReader;
 #[derive(Debug)]
 pub struct ManifestDb {
     db: Connection,
+    budget: Budget,
     /// iOS 10.0 encrypted the `file` cells and nothing else; this opens them.
     cells: Option<LegacyCells>,
     bytes: u64,
@@ -37,22 +37,12 @@ const COLUMNS: &str = "SELECT rowid, fileID, domain, relativePath, flags, file F
 impl ManifestDb {
     /// Loads the catalog of a bundle, decrypting it when there is a key.
     pub(crate) fn open(storage: &Storage, key: Option<&FileKey>) -> Result<Self, BundleError> {
-        let image::Image { db, bytes, notices } = image::load(storage, key)?;
-        let this = Self { db, cells: None, bytes, notices };
-        this.harden().map_err(CatalogError::Database)?;
+        let image::Image { mut db, bytes, notices } = image::load(storage, key)?;
+        database::harden(&db).map_err(CatalogError::Database)?;
+        let budget = Budget::install(&mut db).map_err(CatalogError::Database)?;
+        let this = Self { db, budget, cells: None, bytes, notices };
         this.check_schema()?;
         Ok(this)
-    }
-
-    /// Nothing that the database says may run code or write, whatever it says.
-    fn harden(&self) -> rusqlite::Result<()> {
-        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
-        self.db.set_limit(Limit::SQLITE_LIMIT_LENGTH, 16 << 20)?;
-        self.db.pragma_update(None, "query_only", true)?;
-        self.db.pragma_update(None, "cell_size_check", true)
     }
 
     /// `Files` must be an ordinary table with the five columns; a view or a virtual table of that
@@ -87,6 +77,32 @@ impl ManifestDb {
                 Some(LegacyCells::new(passphrase, &salt, &hash).map_err(BundleError::Cells)?);
         }
         Ok(())
+    }
+
+    /// Returns whether the `file` cells are encrypted, as iOS 10.0 did it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the database cannot be queried.
+    pub fn has_encrypted_cells(&self) -> Result<bool, CatalogError> {
+        Ok(self.property("salt")?.is_some() && self.property("passwordHash")?.is_some())
+    }
+
+    /// Returns `PRAGMA user_version`: 2 on every device seen. Source: FORMAT.md 2.1.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the database cannot be queried.
+    pub fn user_version(&self) -> Result<i64, CatalogError> {
+        self.db
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(CatalogError::Database)
+    }
+
+    /// Has SQLite look through every page of the catalog.
+    #[must_use]
+    pub fn quick_check(&self) -> DatabaseReport {
+        database::quick_check(&self.db, &self.budget, self.bytes)
     }
 
     fn property(&self, key: &str) -> Result<Option<Vec<u8>>, CatalogError> {

@@ -64,7 +64,7 @@ impl Iterator for MbdbRows<'_> {
             Ok(found) => {
                 let row = self.row;
                 self.row = row.saturating_add(1);
-                Some(record(&found).map_err(|fault| {
+                Some(record(&found, row).map_err(|fault| {
                     let domain = found.domain.into();
                     let path = found.path.unwrap_or_default().into();
                     RowError { row, domain, path, fault }.into()
@@ -78,7 +78,7 @@ impl Iterator for MbdbRows<'_> {
     }
 }
 
-fn record(found: &MbdbRecord<'_>) -> Result<BundleRecord, RowFault> {
+fn record(found: &MbdbRecord<'_>, row: i64) -> Result<BundleRecord, RowFault> {
     let domain = Domain::new(found.domain).map_err(RowFault::Name)?;
     let path = RelPath::new(found.path.unwrap_or_default()).map_err(RowFault::Name)?;
     // The blob is named by the hash: this catalog states no id.
@@ -100,5 +100,5 @@ fn record(found: &MbdbRecord<'_>) -> Result<BundleRecord, RowFault> {
     entry.digest = found.digest.and_then(|digest| digest.try_into().ok());
     entry.raw = Some(found.raw.into());
     let key = found.encryption_key.map(wrapped_key).transpose()?;
-    Ok(BundleRecord { entry, key, fault: None })
+    Ok(BundleRecord { entry, row, key, fault: None })
 }

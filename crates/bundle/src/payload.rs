@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use bkp_core::{Entry, Fault, FileId, Payload, Payloads};
 use bkp_crypto::{CbcReader, ClassKeys, Ending};
+use sha1::{Digest as _, Sha1};
 
 use crate::storage::{Layout, Storage, Stored};
 use crate::{BundleError, BundleRecord, PayloadError, RowFault, StoredIndex};
+
+/// How a SQLite database begins.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The payload half of a backup. Cheap to clone, and may be used from any thread.
 #[derive(Clone, Debug)]
@@ -42,6 +46,94 @@ impl BundlePayloads {
         }
     }
 
+    /// Opens a payload as [`open`](Payloads::open) does, and takes the digest of the stored bytes
+    /// as they pass. Where the row carries a digest and it is another one, the payload's
+    /// [`faults`](Payload::faults) say so at its end: one read proves both.
+    ///
+    /// # Errors
+    ///
+    /// Fails as `open` does.
+    pub fn open_checked(&self, record: &BundleRecord) -> Result<Box<dyn Payload>, BundleError> {
+        let hash = record.entry.digest.map(|recorded| (Sha1::new(), recorded));
+        Ok(Box::new(self.plaintext(record, hash)?))
+    }
+
+    /// Returns whether the stored bytes of an entry's payload begin as those of a SQLite database
+    /// do. Of an encrypted payload this says nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the payload is missing or cannot be read.
+    pub fn is_stored_database(&self, entry: &Entry) -> Result<bool, PayloadError> {
+        let id = entry.id;
+        let mut start = Vec::with_capacity(MAGIC.len());
+        self.stored(id)?
+            .take(MAGIC.len() as u64)
+            .read_to_end(&mut start)
+            .map_err(|source| PayloadError::Io { id, source })?;
+        Ok(start == MAGIC)
+    }
+
+    /// Checks that the key of an entry's payload unwraps, and reads nothing of the payload. There
+    /// is nothing to check where the bundle is not encrypted or the row has no key.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`PayloadError::Key`] when it does not, saying why.
+    pub fn check_key(&self, record: &BundleRecord) -> Result<(), PayloadError> {
+        match (&self.keys, &record.key) {
+            (Some(keys), Some(wrapped)) => keys
+                .unwrap(wrapped.class, &wrapped.key)
+                .map(drop)
+                .map_err(|source| PayloadError::Key { id: record.entry.id, source }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls `each` with every stored file that has the name of a payload, in no order: forty
+    /// hexadecimal digits at the top of the bundle or in a folder of two. Whatever else lies in
+    /// the bundle is passed over.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a folder of the bundle cannot be listed.
+    pub fn blobs(&self, each: &mut dyn FnMut(StoredBlob<'_>)) -> Result<(), BundleError> {
+        let mut tell = |name: &str| {
+            let stem = name.rsplit('/').next().unwrap_or(name);
+            if let Ok(id) = FileId::parse(stem.as_bytes()) {
+                let usual = self.layout.name(&id).as_str() == name;
+                let other = self.layout.other().name(&id).as_str() == name;
+                each(StoredBlob { name, id, usual, other });
+            }
+        };
+        let mut folders = Vec::new();
+        let failed = |name: &str, source| BundleError::Io { name: name.into(), source };
+        self.storage
+            .list("", &mut |name| match name.as_bytes() {
+                [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
+                    folders.push(name.to_owned());
+                }
+                _ => tell(name),
+            })
+            .map_err(|source| failed("the folder", source))?;
+        folders.sort_unstable();
+        let mut path = String::new();
+        for folder in folders {
+            let listed = self.storage.list(&folder, &mut |name| {
+                path.clear();
+                path.extend([&folder, "/", name]);
+                tell(&path);
+            });
+            match listed {
+                // A foreign file of that name, or a link.
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                Err(source) => return Err(failed(&folder, source)),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
     fn stored(&self, id: FileId) -> Result<Stored, PayloadError> {
         let open = |layout: Layout| self.storage.open(layout.name(&id).as_str());
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
@@ -57,10 +149,28 @@ impl BundlePayloads {
     }
 }
 
-impl Payloads<BundleRecord> for BundlePayloads {
-    type Error = BundleError;
+/// A stored file with the name of a payload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct StoredBlob<'n> {
+    /// Its name in the bundle, such as `3d/3d0d…`.
+    pub name: &'n str,
+    /// The payload that the name is of.
+    pub id: FileId,
+    /// It lies where payloads of this bundle lie, so that its row finds it there.
+    pub usual: bool,
+    /// It lies where payloads of the other layout lie, and its row finds it there if it is not
+    /// in its usual place.
+    pub other: bool,
+}
 
-    fn open(&self, record: &BundleRecord) -> Result<Box<dyn Payload>, BundleError> {
+impl BundlePayloads {
+    /// Opens a payload to be decrypted, and to be hashed as it is stored if `hash` says so.
+    fn plaintext(
+        &self,
+        record: &BundleRecord,
+        hash: Option<(Sha1, [u8; 20])>,
+    ) -> Result<BundlePayload, BundleError> {
         let id = record.entry.id;
         let mut row = record.fault.clone();
         let mut plaintext_in_encrypted = false;
@@ -80,11 +190,12 @@ impl Payloads<BundleRecord> for BundlePayloads {
         };
         let stored = self.stored(id)?;
         let stored_len = stored.len();
+        let stored = Counted { inner: stored, read: 0, hash };
         let bytes = match key {
-            Some(key) => Bytes::Decrypted(CbcReader::new(Counted { inner: stored, read: 0 }, &key)),
-            None => Bytes::Stored(Counted { inner: stored, read: 0 }),
+            Some(key) => Bytes::Decrypted(CbcReader::new(stored, &key)),
+            None => Bytes::Stored(stored),
         };
-        Ok(Box::new(BundlePayload {
+        Ok(BundlePayload {
             id,
             bytes,
             stored_len,
@@ -94,7 +205,15 @@ impl Payloads<BundleRecord> for BundlePayloads {
             given: 0,
             database: false,
             ended: false,
-        }))
+        })
+    }
+}
+
+impl Payloads<BundleRecord> for BundlePayloads {
+    type Error = BundleError;
+
+    fn open(&self, record: &BundleRecord) -> Result<Box<dyn Payload>, BundleError> {
+        Ok(Box::new(self.plaintext(record, None)?))
     }
 
     fn open_stored(&self, record: &BundleRecord) -> Result<Box<dyn Payload>, BundleError> {
@@ -102,7 +221,7 @@ impl Payloads<BundleRecord> for BundlePayloads {
         Ok(Box::new(BundlePayload {
             id: record.entry.id,
             stored_len: stored.len(),
-            bytes: Bytes::Stored(Counted { inner: stored, read: 0 }),
+            bytes: Bytes::Stored(Counted { inner: stored, read: 0, hash: None }),
             recorded: None,
             row: None,
             plaintext_in_encrypted: false,
@@ -133,16 +252,21 @@ enum Bytes {
     Decrypted(CbcReader<Counted<Stored>>),
 }
 
-/// Counts stored bytes, so that a file that shrinks while it is read is noticed.
+/// Counts stored bytes, so that a file that shrinks while it is read is noticed, and hashes them
+/// where there is a digest to compare with.
 struct Counted<R> {
     inner: R,
     read: u64,
+    hash: Option<(Sha1, [u8; 20])>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
         self.read = self.read.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+        if let (Some((hash, _)), Some(bytes)) = (&mut self.hash, buf.get(..n)) {
+            hash.update(bytes);
+        }
         Ok(n)
     }
 }
@@ -154,7 +278,7 @@ impl Read for BundlePayload {
             Bytes::Decrypted(bytes) => bytes.read(buf)?,
         };
         if self.given == 0 {
-            self.database = buf.get(..n).is_some_and(|b| b.starts_with(b"SQLite format 3\0"));
+            self.database = buf.get(..n).is_some_and(|b| b.starts_with(MAGIC));
         }
         self.given = self.given.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
         self.ended |= match &self.bytes {
@@ -179,13 +303,20 @@ impl Payload for BundlePayload {
         if self.plaintext_in_encrypted {
             add(PayloadError::PlaintextInEncrypted { id });
         }
-        let (read, ending) = match &self.bytes {
-            Bytes::Stored(bytes) => (bytes.read, None),
-            Bytes::Decrypted(bytes) => (bytes.get_ref().read, bytes.ending()),
+        let (stored_bytes, ending) = match &self.bytes {
+            Bytes::Stored(bytes) => (bytes, None),
+            Bytes::Decrypted(bytes) => (bytes.get_ref(), bytes.ending()),
         };
+        let read = stored_bytes.read;
         let stored = self.stored_len;
         if read < stored {
             add(PayloadError::Shrank { id, read, stored });
+        }
+        if let Some((hash, recorded)) = &stored_bytes.hash {
+            let found = hash.clone().finalize().into();
+            if found != *recorded {
+                add(PayloadError::Digest { id, found, recorded: *recorded });
+            }
         }
         match ending {
             Some(Ending::Unpadded) => add(PayloadError::Padding { id, kept: self.given }),

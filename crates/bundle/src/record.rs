@@ -1,6 +1,6 @@
 //! One row of a bundle's catalog, with what it takes to open its payload.
 
-use bkp_core::{Domain, Entry, Fault, Place, RelPath, Severity};
+use bkp_core::{Domain, Entry, Fault, Place, ProtectionClass, RelPath, Severity};
 use bkp_core::{NameError, ParseFileIdError};
 use bkp_crypto::WrappedFileKey;
 
@@ -8,6 +8,8 @@ use bkp_crypto::WrappedFileKey;
 #[derive(Debug)]
 pub struct BundleRecord {
     pub(crate) entry: Entry,
+    /// Its rowid in `Manifest.db`, its number from 0 in `Manifest.mbdb`.
+    pub(crate) row: i64,
     /// `EncryptionKey`, in encrypted bundles.
     pub(crate) key: Option<WrappedFileKey>,
     /// What is odd about the row and loses nothing.
@@ -24,6 +26,33 @@ impl BundleRecord {
     #[must_use]
     pub fn has_key(&self) -> bool {
         self.key.is_some()
+    }
+
+    /// Returns the class that the row's wrapped key names, where there is a key. On a device it
+    /// is the entry's own protection class.
+    #[must_use]
+    pub fn key_class(&self) -> Option<ProtectionClass> {
+        self.key.as_ref().map(|key| key.class)
+    }
+
+    /// Returns which row this is: its rowid in `Manifest.db`, its number from 0 in
+    /// `Manifest.mbdb`.
+    #[must_use]
+    pub fn row(&self) -> i64 {
+        self.row
+    }
+
+    /// Returns what is wrong with the row, where an entry could be made of it all the same.
+    #[must_use]
+    pub fn fault(&self) -> Option<&RowFault> {
+        self.fault.as_ref()
+    }
+
+    /// Forgets the source's own row, which is most of what a record takes in memory.
+    #[must_use]
+    pub fn without_raw(mut self) -> Self {
+        self.entry.raw = None;
+        self
     }
 }
 
@@ -111,7 +140,9 @@ pub enum RowFault {
 }
 
 impl RowFault {
-    pub(crate) fn code(&self) -> &'static str {
+    /// Returns the stable code of the fault.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Name(_) | Self::FileId(_) => "hostile-name",
             Self::Column { .. } | Self::Kind { .. } | Self::LinkTarget => "bad-row",

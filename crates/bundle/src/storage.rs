@@ -25,6 +25,9 @@ trait Backend: fmt::Debug + Send + Sync {
     fn len(&self, name: &str) -> io::Result<u64>;
     /// Lists the names at the top of the bundle, in any order.
     fn names(&self) -> io::Result<Vec<String>>;
+    /// Calls `each` with the names in a folder of the bundle, in any order; the empty name is the
+    /// bundle itself. A link to a folder is no folder.
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()>;
     /// Lists the names of the regular files in a folder of the bundle, in any order; the empty
     /// name is the top. A folder that is not there has none.
     fn files_in(&self, folder: &str) -> io::Result<Vec<String>>;
@@ -108,6 +111,12 @@ impl Storage {
         let mut names = self.0.names()?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Calls `each` with the names in a folder of the bundle, in any order, holding none of them.
+    /// Names that are not UTF-8 are passed over.
+    pub(crate) fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        self.0.list(folder, each)
     }
 
     /// Lists the payloads in a folder, sorted: a shard's, or those at the top of the bundle.

@@ -4,6 +4,7 @@
 //! ```text
 //! locate ──▶ Bundle::open ──▶ open_catalog ──▶ (unlock) ──▶ inspect
 //!                                                      ├──▶ extract
+//!                                                      ├──▶ verify
 //!                                                      └──▶ keychain
 //! ```
 //!
@@ -37,6 +38,7 @@ mod inspect;
 mod keychain;
 mod locate;
 mod time;
+mod verify;
 
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
@@ -55,3 +57,7 @@ pub use keychain::{
 };
 pub use locate::{Found, LocateError, locate};
 pub use time::rfc3339;
+pub use verify::{
+    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, Subset, SubsetFacts, Verification,
+    VerifyError, VerifyOptions, verify,
+};

@@ -98,7 +98,7 @@ impl<'db> RowReader<'db> {
                 }
                 describe(&mut entry, &file);
                 entry.raw = blob.map(Arc::from);
-                Ok(BundleRecord { entry, key, fault: None })
+                Ok(BundleRecord { entry, row: columns.row, key, fault: None })
             }
             // Names and, in a bundle that is not encrypted, the payload are there all the same.
             Err(reason) if entry.kind == EntryKind::File => {
@@ -107,7 +107,7 @@ impl<'db> RowReader<'db> {
                     reason: reason.into(),
                     consequence: "sizes, times and mode are unknown",
                 };
-                Ok(BundleRecord { entry, key: None, fault: Some(fault) })
+                Ok(BundleRecord { entry, row: columns.row, key: None, fault: Some(fault) })
             }
             Err(reason) => Err(RowFault::Metadata {
                 reason: reason.into(),

@@ -62,6 +62,19 @@ impl Backend for Directory {
         names(&self.path)
     }
 
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        use rustix::fs::{Dir, Mode, OFlags, openat};
+        let folder = if folder.is_empty() { "." } else { folder };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for entry in Dir::new(openat(&self.handle, folder, flags, Mode::empty())?)? {
+            match entry?.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => each(name),
+            }
+        }
+        Ok(())
+    }
+
     fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
         files(&self.path.join(folder))
     }
@@ -91,6 +104,19 @@ impl Backend for Directory {
 
     fn names(&self) -> io::Result<Vec<String>> {
         names(&self.path)
+    }
+
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let path = self.path.join(folder);
+        if !std::fs::symlink_metadata(&path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        for entry in std::fs::read_dir(path)? {
+            if let Some(name) = entry?.file_name().to_str() {
+                each(name);
+            }
+        }
+        Ok(())
     }
 
     fn files_in(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -146,6 +172,21 @@ mod tests {
         assert_eq!(storage.open("none").unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(storage.len("none").unwrap(), None);
         assert_eq!(storage.names().unwrap(), ["dir", "fifo", "file", "link"]);
+        std::fs::write(dir.path().join("dir/inner"), b"").unwrap();
+        std::os::unix::fs::symlink("dir", dir.path().join("dir-link")).unwrap();
+        let list = |folder| {
+            let mut names = Vec::new();
+            storage.list(folder, &mut |name| names.push(name.to_owned())).map(|()| {
+                names.sort();
+                names
+            })
+        };
+        assert_eq!(list("").unwrap(), ["dir", "dir-link", "fifo", "file", "link"]);
+        assert_eq!(list("dir").unwrap(), ["inner"]);
+        for odd in ["dir-link", "file"] {
+            assert_eq!(list(odd).unwrap_err().kind(), ErrorKind::NotADirectory, "{odd}");
+        }
+        assert_eq!(list("none").unwrap_err().kind(), ErrorKind::NotFound);
         let id = bkp_core::FileId::from_bytes([0xab; 20]);
         let shard = dir.path().join("ab");
         std::fs::create_dir(&shard).unwrap();

@@ -53,4 +53,21 @@ impl Backend for Memory {
         names.dedup();
         Ok(names)
     }
+
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        if folder.is_empty() {
+            self.names()?.iter().for_each(|name| each(name));
+            return Ok(());
+        }
+        if self.0.contains_key(folder) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let within = |name: &String| Some(name.strip_prefix(folder)?.strip_prefix('/')?.to_owned());
+        let names: Vec<String> = self.0.keys().filter_map(within).collect();
+        if names.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        names.iter().filter(|name| !name.contains('/')).for_each(|name| each(name));
+        Ok(())
+    }
 }

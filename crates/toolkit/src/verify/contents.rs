@@ -1,0 +1,304 @@
+//! The payloads: read, hashed and decrypted on every core.
+//!
+//! ```text
+//! a file with a digest       stored bytes ─▶ SHA-1                      no key is needed
+//! with read_data             stored bytes ─▶ SHA-1 ─▶ CBC ─▶ padding, length, database
+//! any other                  its length alone
+//! ```
+
+mod lane;
+
+use std::sync::{Arc, Mutex};
+
+use bkp_bundle::{BundleError, BundlePayloads, BundleRecord, Catalog, PayloadError};
+use bkp_core::{
+    Access, Entry, EntryKind, FileId, Jobs, Monitor, Payload, Payloads, Problem, Select, Sink,
+    Source, Stage, Stager, Verdict,
+};
+
+use super::finding::Finding;
+use super::log::Log;
+use super::subset::Choice;
+use lane::Lane;
+
+/// Bytes read at a time: what is hashed, and then decrypted in place, is still in the cache.
+const CHUNK: usize = 128 << 10;
+/// Files that a worker has open at once. More than one pays when a kernel hashes several streams
+/// together, which `sha1` does not.
+const LANES: usize = 1;
+
+/// What is to be done with payloads.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) choice: Choice,
+    pub(super) read_data: bool,
+    pub(super) databases: bool,
+    pub(super) encrypted: bool,
+    /// Files whose key does not unwrap: their stored bytes can be hashed all the same. Sorted.
+    pub(super) locked: Vec<FileId>,
+    /// Files without a key in an encrypted backup. Sorted.
+    pub(super) keyless: Vec<FileId>,
+    /// Files of which nothing says how long they are. Sorted.
+    pub(super) unmeasured: Vec<FileId>,
+}
+
+impl Plan {
+    fn access(&self, entry: &Entry) -> Access {
+        if !self.choice.takes(&entry.id) {
+            Access::None
+        } else if self.read_data && self.locked.binary_search(&entry.id).is_err() {
+            Access::Plaintext
+        } else if entry.digest.is_some() {
+            Access::Stored
+        } else {
+            Access::None
+        }
+    }
+
+    /// Returns true if the payload is stored as ciphertext.
+    fn is_encrypted(&self, entry: &Entry) -> bool {
+        self.encrypted && self.keyless.binary_search(&entry.id).is_err()
+    }
+}
+
+/// The catalog without the rows' own bytes, and payloads that are hashed as they are decrypted.
+pub(super) struct Contents<'c> {
+    pub(super) catalog: &'c Catalog,
+    pub(super) payloads: CheckedPayloads,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CheckedPayloads(pub(super) BundlePayloads);
+
+impl Source for Contents<'_> {
+    type Record = BundleRecord;
+    type Error = BundleError;
+    type Payloads = CheckedPayloads;
+
+    /// Rows that cannot be read were told of by the walk.
+    fn records(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<BundleRecord, BundleError>>, BundleError> {
+        let records = self.catalog.records();
+        Ok(records.filter_map(Result::ok).map(|record| Ok(record.without_raw())))
+    }
+
+    fn payloads(&self) -> &CheckedPayloads {
+        &self.payloads
+    }
+}
+
+impl Payloads<BundleRecord> for CheckedPayloads {
+    type Error = BundleError;
+
+    fn open(&self, record: &BundleRecord) -> Result<Box<dyn Payload>, BundleError> {
+        self.0.open_checked(record)
+    }
+
+    fn open_stored(&self, record: &BundleRecord) -> Result<Box<dyn Payload>, BundleError> {
+        self.0.open_stored(record)
+    }
+}
+
+/// Only files have payloads.
+pub(super) struct Files;
+
+impl Select for Files {
+    fn judge(&self, entry: &Entry) -> Verdict<'_> {
+        if entry.kind == EntryKind::File { Verdict::Keep(None) } else { Verdict::Drop(None) }
+    }
+}
+
+/// The half that the workers share.
+#[derive(Debug)]
+pub(super) struct ContentStager {
+    payloads: BundlePayloads,
+    plan: Plan,
+    lanes: usize,
+    /// Held while a large database is in memory, so that there is one of them at a time.
+    large: Mutex<()>,
+}
+
+/// What became of one payload.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Bytes read; nothing when the payload was only looked at.
+    read: Option<u64>,
+    /// Its digest was taken and compared.
+    hashed: bool,
+    /// It is a database that was checked, or one that was passed over.
+    database: Option<bool>,
+    findings: Vec<Finding>,
+}
+
+impl Stager for ContentStager {
+    type Staged = Checked;
+    type Error = Finding;
+
+    fn access(&self, entry: &Entry) -> Access {
+        self.plan.access(entry)
+    }
+
+    /// Holds as many files as there are lanes, and takes the next one as each ends.
+    fn stage(&self, jobs: &mut dyn Jobs<Checked, Finding>) {
+        let mut buffer = vec![0; CHUNK];
+        let mut lanes: Vec<Lane> = Vec::with_capacity(self.lanes);
+        loop {
+            while lanes.len() < self.lanes {
+                let job = if lanes.is_empty() { jobs.next() } else { jobs.try_next() };
+                let Some(job) = job else { break };
+                if job.payload.is_some() {
+                    lanes.push(Lane::new(job, &self.plan));
+                } else {
+                    let looked = self.look(&job.entry);
+                    jobs.done(job, looked);
+                }
+            }
+            if lanes.is_empty() {
+                return;
+            }
+            // Each lane takes one step. A kernel over several streams would have its place here.
+            let mut at = 0;
+            while let Some(lane) = lanes.get_mut(at) {
+                match lane.step(self, &mut buffer) {
+                    None => at += 1,
+                    Some(result) => jobs.done(lanes.swap_remove(at).into_job(), result),
+                }
+            }
+        }
+    }
+}
+
+impl ContentStager {
+    /// Looks at a payload that is not to be read.
+    fn look(&self, entry: &Entry) -> Result<Checked, Finding> {
+        let missing = || PayloadError::Missing { id: entry.id };
+        let len = self
+            .payloads
+            .stored_len(entry)
+            .and_then(|len| len.ok_or_else(missing))
+            .map_err(|error| Finding::of(&error))?;
+        let database = || self.payloads.is_stored_database(entry).unwrap_or(false);
+        let findings = self.length(entry, len, &database).into_iter().collect();
+        Ok(Checked { findings, ..Checked::default() })
+    }
+
+    /// Compares the stored length with what the catalog says. Source: FORMAT.md 2.6.
+    fn length(&self, entry: &Entry, stored: u64, database: &dyn Fn() -> bool) -> Option<Finding> {
+        const BLOCK: u64 = 16;
+        let (id, recorded) = (entry.id, entry.metadata.size_hint);
+        if self.plan.unmeasured.binary_search(&id).is_ok() {
+            return None;
+        }
+        if !self.plan.is_encrypted(entry) {
+            return (stored != recorded).then(|| {
+                let database = database();
+                let error = PayloadError::Size { id, found: stored, recorded, database };
+                Finding::of(&error)
+            });
+        }
+        let stray = stored % BLOCK;
+        if let Some(stray) = usize::try_from(stray).ok().filter(|&stray| stray > 0) {
+            return Some(Finding::of(&PayloadError::Truncated { id, stray }));
+        }
+        let padded = (recorded / BLOCK).saturating_add(1).saturating_mul(BLOCK);
+        // As it is, for the writers that do not pad, and for empty files of newer systems.
+        (stored != padded && stored != recorded).then(|| {
+            let message = format!(
+                "payload {id} is stored in {stored} bytes; the {recorded} bytes that the catalog \
+                 says would take {padded}"
+            );
+            Finding::warning("size-mismatch", message)
+        })
+    }
+}
+
+/// Tells the log of those files alone that are read, so that progress is progress.
+pub(super) struct Watch<'l> {
+    log: &'l Log<'l>,
+    stager: Arc<ContentStager>,
+}
+
+impl Monitor for Watch<'_> {
+    fn advanced(&self, stage: Stage, entry: &Entry, bytes: u64) {
+        if self.stager.access(entry) != Access::None {
+            self.log.advanced(stage, entry, bytes);
+        }
+    }
+
+    fn problem(&self, problem: Problem<'_>) {
+        self.log.problem(problem);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.log.cancelled()
+    }
+}
+
+/// Counts what the workers did and takes down what they found.
+pub(super) struct Verifier<'l> {
+    log: &'l Log<'l>,
+    stager: Arc<ContentStager>,
+    tally: Tally,
+}
+
+/// What was done with payloads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// Files read to their end, and their bytes.
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// Files whose digest was compared.
+    pub(super) digests: u64,
+    /// Files that are there and were not read.
+    pub(super) looked: u64,
+    pub(super) databases: u64,
+    pub(super) databases_skipped: u64,
+}
+
+impl<'l> Verifier<'l> {
+    pub(super) fn new(log: &'l Log<'l>, payloads: BundlePayloads, plan: Plan) -> Self {
+        let stager = ContentStager { payloads, plan, lanes: LANES, large: Mutex::new(()) };
+        Self { log, stager: Arc::new(stager), tally: Tally::default() }
+    }
+
+    /// Returns what stands between the driver and the log.
+    pub(super) fn watch(&self) -> Watch<'l> {
+        Watch { log: self.log, stager: Arc::clone(&self.stager) }
+    }
+}
+
+impl Sink for Verifier<'_> {
+    type Stager = ContentStager;
+    type Staged = Checked;
+    type Error = Finding;
+    type Summary = Tally;
+
+    fn stager(&self) -> Arc<ContentStager> {
+        Arc::clone(&self.stager)
+    }
+
+    fn commit(&mut self, entry: &Entry, checked: Checked) -> Result<(), Finding> {
+        let Checked { read, hashed, database, findings } = checked;
+        let tally = &mut self.tally;
+        match read {
+            Some(bytes) => {
+                tally.files += 1;
+                tally.bytes = tally.bytes.saturating_add(bytes);
+            }
+            None => tally.looked += 1,
+        }
+        tally.digests += u64::from(hashed);
+        tally.databases += u64::from(database == Some(true));
+        tally.databases_skipped += u64::from(database == Some(false));
+        findings.into_iter().for_each(|finding| self.log.add(finding.at(entry)));
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Tally, Finding> {
+        Ok(self.tally)
+    }
+}
+
+#[cfg(test)]
+mod tests;
