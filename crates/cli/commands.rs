@@ -2,6 +2,7 @@
 
 mod cat;
 mod extract;
+mod generate;
 mod inspect;
 mod keychain;
 mod ls;
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
     Keychain(keychain::KeychainArgs),
+    Generate(generate::GenerateArgs),
 }
 
 impl Command {
@@ -34,6 +36,7 @@ impl Command {
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Generate(args) => args.format(),
         }
     }
 
@@ -45,6 +48,7 @@ impl Command {
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Generate(args) => generate::run(args, ui),
         }
     }
 }

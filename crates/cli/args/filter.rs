@@ -117,7 +117,7 @@ fn collect<T: Clone + Send + Sync + 'static>(
 
 /// Reads a size: a whole number with an optional unit. `K`, `KB` and `KiB` are all 1024 bytes,
 /// as in the other tools of this trade.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| "expected a number such as 4096 or 10M")?;
