@@ -122,8 +122,7 @@ fn measure(command: &[PathBuf]) -> Cost {
     let output = Command::new(this)
         .arg("--measure")
         .args(command)
-        // Databases have a size that is not theirs, as on a device, and each is a warning.
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .output()
         .expect("this program runs");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -141,6 +140,8 @@ fn measure_child(command: &[String]) {
     let mut child = Command::new(program)
         .args(args)
         .stdout(Stdio::piped())
+        // Databases have a size that is not theirs, as on a device, and each is a warning.
+        .stderr(Stdio::null())
         .spawn()
         .expect("the command starts");
     let mut stdout = child.stdout.take().expect("a pipe");
