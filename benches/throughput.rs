@@ -7,8 +7,8 @@
 //!
 //! | bundle | what | compared with |
 //! |---|---|---|
-//! | A | 1 GiB in 3,000 files, log-normal sizes | `cp -r` of the bundle |
-//! | B | 20,000 files of 0.2 to 16 KB | `cp -r` of the bundle |
+//! | A | 1 GiB in 3,000 files, log-normal sizes | `cp -r` of the bundle, for extract |
+//! | B | 20,000 files of 0.2 to 16 KB | `cp -r` of the bundle, for extract |
 //! | L | 200,000 rows | user time and memory of `ls --jsonl` |
 //!
 //! Input is read once before, so that it is cached; output goes to memory where the system has
@@ -60,6 +60,13 @@ fn main() {
             command
         });
         row(&format!("extract {name}"), &ours, Some(("cp -r", &floor)));
+        let ours = best(|_| {
+            let mut command = vec![env!("CARGO_BIN_EXE_bkp").into(), "verify".into()];
+            command.extend([bundle.clone(), "--read-data".into(), "--password-file".into()]);
+            command.extend([password.clone(), "--progress".into(), "never".into()]);
+            command
+        });
+        row(&format!("verify {name}"), &ours, None);
     }
 
     let bundle = work.path().join("L");
@@ -133,13 +140,16 @@ fn measure_child(command: &[String]) {
     let mut child = Command::new(program)
         .args(args)
         .stdout(Stdio::piped())
+        // Databases have a size that is not theirs, as on a device, and each is a warning.
+        .stderr(Stdio::null())
         .spawn()
         .expect("the command starts");
     let mut stdout = child.stdout.take().expect("a pipe");
     let mut sink = vec![0; 1 << 20];
     while stdout.read(&mut sink).expect("output") > 0 {}
     let status = child.wait().expect("the command ends");
-    assert!(status.success(), "{command:?}: {status}");
+    // 4 is "done, with warnings only".
+    assert!(matches!(status.code(), Some(0 | 4)), "{command:?}: {status}");
     let wall = start.elapsed().as_secs_f64();
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)
         .expect("resource usage");

@@ -143,9 +143,12 @@ mod tests {
             assert!(examples.iter().all(|line| line.starts_with("  bkp ")));
             let of = |code: &str| codes.contains(code);
             assert!(of("0 "), "{}", command.get_name());
-            // Whoever may ask for a password says what becomes of a wrong one.
+            // Whoever may ask for a password says what becomes of a wrong one, or of none where
+            // the password is a new one.
             let asks = command.get_arguments().any(|arg| arg.get_id() == "password_file");
-            assert!(of("12 ") == asks, "{}", command.get_name());
+            let new = command.get_name() == "generate";
+            assert!(of("12 ") == (asks && !new), "{}", command.get_name());
+            assert!(!new || of("13 "), "{}", command.get_name());
         }
     }
 

@@ -4,6 +4,7 @@ mod cat;
 mod completions;
 mod extract;
 mod find;
+mod generate;
 mod inspect;
 mod keychain;
 mod list;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
     Keychain(keychain::KeychainArgs),
+    Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -44,6 +46,7 @@ impl Command {
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
         }
@@ -59,6 +62,7 @@ impl Command {
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
         }

@@ -51,6 +51,22 @@ impl Record<'_> {
     }
 }
 
+/// Writes the record of a run that had no source beside `out` and returns where it is.
+pub(crate) fn write_generated(
+    command: &'static str,
+    started: Rfc3339,
+    counts: RunCounts,
+    out: &Path,
+) -> Result<PathBuf, CommandError> {
+    let arguments = arguments(std::env::args_os().skip(1));
+    let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
+    record.started = started.to_string();
+    record.finished = Rfc3339::now().to_string();
+    record.source = RunSource { kind: "generated".to_owned(), ..RunSource::default() };
+    record.counts = counts;
+    record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
+}
+
 /// Lists what was left out. Each rule's text is held once.
 fn left_out(selection: &Selection<'_>) -> Vec<RunLeftOut> {
     let mut rules: HashMap<&str, Arc<str>> = HashMap::new();

@@ -1,6 +1,6 @@
 //! Writes a bundle from its spec.
 
-mod domain;
+pub(crate) mod domain;
 mod payload;
 
 use std::borrow::Cow;
@@ -171,6 +171,7 @@ impl Writer<'_> {
             ManifestKind::Mbdb => self.record(entry, kind, &file, target.clone()),
         };
         let stored = self.store(&id, payload.blob.as_deref())?;
+        self.counts.content_bytes += payload.content.len() as u64;
         self.truth.push(TruthEntry {
             file_id: id,
             domain: entry.domain.clone(),
@@ -422,7 +423,7 @@ fn apply(pairs: &mut Vec<(String, PlistValue)>, edit: &PlistEdit) {
     }
 }
 
-fn xattrs(pairs: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn xattrs(pairs: &[(String, Vec<u8>)]) -> Vec<u8> {
     binary_plist(&PlistValue::dict(
         pairs.iter().map(|(name, value)| (name.clone(), PlistValue::Data(value.clone()))),
     ))

@@ -58,7 +58,7 @@ pub mod cases;
 pub mod faults;
 pub mod fixtures;
 
-pub use bulk::{BulkSpec, SizeMix};
+pub use bulk::{BulkProgress, BulkSpec, Filler, SizeMix};
 pub use cipher::{cbc_encrypt, wrap_key};
 pub use device::DeviceFacts;
 pub use entry::{Cell, Content, DigestRule, EntrySpec, FileKeyRule, Node, RowOverrides, Stored};

@@ -83,9 +83,12 @@ impl IndexSet {
 
 pub(crate) const INSERT: &str = "INSERT INTO Files VALUES (?1, ?2, ?3, ?4, ?5)";
 
-/// Turns a database error into one of input and output.
+/// Turns a database error into one of input and output. A full disk stays one.
 pub(crate) fn sqlite(error: rusqlite::Error) -> io::Error {
-    io::Error::other(error)
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => io::Error::new(io::ErrorKind::StorageFull, error),
+        _ => io::Error::other(error),
+    }
 }
 
 /// Creates both tables in the order of FORMAT.md 2.1 and inserts the rows.

@@ -33,6 +33,8 @@ pub struct Counts {
     pub symlinks: usize,
     /// Rows that are none of these.
     pub other: usize,
+    /// Bytes of what the files hold, before it is encrypted.
+    pub content_bytes: u64,
     /// Blobs on the disk.
     pub blobs: usize,
     /// Bytes of all blobs on the disk.

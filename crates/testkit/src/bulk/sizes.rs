@@ -11,8 +11,10 @@ pub enum SizeMix {
     Small,
 }
 
-/// Draws `count` sizes; with a total they are scaled so that their sum is that total exactly,
-/// as long as it is enough for one byte each.
+/// Every so many of the mixed files is empty, as a few are on every device.
+const EMPTY: usize = 61;
+
+/// Draws `count` sizes; with a total they are scaled so that their sum is that total exactly.
 pub(super) fn draw(seed: Seed, mix: SizeMix, count: usize, total: Option<u64>) -> Vec<u64> {
     let mut sizes: Vec<u64> = (0..count)
         .map(|n| {
@@ -22,6 +24,7 @@ pub(super) fn draw(seed: Seed, mix: SizeMix, count: usize, total: Option<u64>) -
             match mix {
                 SizeMix::Small => whole(200.0 + a * 16_184.0),
                 // Box and Muller's transform gives the normal deviate.
+                SizeMix::Mixed if n % EMPTY == EMPTY - 1 => 0,
                 SizeMix::Mixed => {
                     let normal = (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos();
                     whole((9.5 + 2.3 * normal).exp())
@@ -36,12 +39,12 @@ pub(super) fn draw(seed: Seed, mix: SizeMix, count: usize, total: Option<u64>) -
     }
     for size in &mut sizes {
         let scaled = u128::from(*size) * u128::from(total) / u128::from(sum);
-        *size = u64::try_from(scaled).unwrap_or(u64::MAX).max(1);
+        *size = u64::try_from(scaled).unwrap_or(u64::MAX);
     }
-    // What rounding took or gave goes to the largest, which notices it least.
+    // What rounding took goes to the largest, which notices it least.
     let scaled: u64 = sizes.iter().sum();
     if let Some(largest) = sizes.iter_mut().max() {
-        *largest = (*largest + total).saturating_sub(scaled).max(1);
+        *largest += total - scaled;
     }
     sizes
 }
@@ -69,7 +72,8 @@ mod tests {
 
     #[test]
     fn totals_are_exact() {
-        for (count, total) in [(1, 5), (10, 1 << 20), (3_000, 1 << 30)] {
+        let cases = [(1, 5), (10, 3), (10, 0), (10, 1 << 20), (3_000, 1 << 30), (200, u64::MAX)];
+        for (count, total) in cases {
             let sizes = draw(Seed(1), SizeMix::Mixed, count, Some(total));
             assert_eq!((sizes.len(), sizes.iter().sum::<u64>()), (count, total));
         }
@@ -83,6 +87,7 @@ mod tests {
         assert!((8_000..8_600).contains(&mean), "{mean}");
         let mut mixed = draw(Seed(1), SizeMix::Mixed, 5_000, None);
         mixed.sort_unstable();
+        assert_eq!(mixed.iter().filter(|size| **size == 0).count(), 5_000 / super::EMPTY);
         // The median of exp(N(9.5, 2.3)) is exp(9.5) = 13,360.
         assert!((12_000..15_000).contains(&mixed[2_500]), "{}", mixed[2_500]);
         let top: u64 = mixed[4_750..].iter().sum();
