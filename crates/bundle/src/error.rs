@@ -139,6 +139,14 @@ pub enum CatalogError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The table gave fewer rows than its own index lists, and no error.
+    #[error("Manifest.db gives {found} rows and its index lists {indexed}; the others are lost")]
+    RowsMissing {
+        /// Rows that came.
+        found: u64,
+        /// Rows in the index.
+        indexed: u64,
+    },
     /// `Manifest.mbdb` cannot be read, from some record on.
     #[error("cannot read Manifest.mbdb")]
     Mbdb(#[source] MbdbError),

@@ -353,6 +353,37 @@ fn side_files_are_applied_in_memory() {
     }
 }
 
+/// The count of cells of a leaf page made smaller hides rows, and SQLite says nothing.
+#[test]
+fn rows_that_vanish_without_an_error_are_told() {
+    let spec = cases::plain_db().with(|spec| {
+        for i in 0..200 {
+            let path = format!("Library/many/{i:05}");
+            spec.entries.push(bkp_testkit::EntrySpec::directory("HomeDomain", path));
+        }
+    });
+    let (dir, truth) = write(&spec);
+    let path = dir.path().join("Manifest.db");
+    let whole = std::fs::read(&path).unwrap();
+    let mut told = 0;
+    for page in (4096..whole.len()).step_by(4096) {
+        // A leaf of a table, with its count of cells behind the type and the free block.
+        if whole[page] != 13 || whole[page + 4] < 2 {
+            continue;
+        }
+        let mut bytes = whole.clone();
+        bytes[page + 4] -= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let Ok(backup) = unlock(dir.path(), "") else { continue };
+        let found = read(&backup);
+        if found.records.len() < truth.entries.len() {
+            assert_eq!(found.codes.get("catalog-damaged"), Some(&1), "page {}", page / 4096);
+            told += 1;
+        }
+    }
+    assert!(told > 5, "{told}");
+}
+
 #[test]
 fn the_layout_of_ios_3_is_named() {
     let (dir, _) = write(&cases::ios3_layout());

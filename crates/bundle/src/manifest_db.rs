@@ -10,6 +10,7 @@ pub(crate) mod row;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 use bkp_core::{Domain, FileId, RelPath};
@@ -31,6 +32,8 @@ pub struct ManifestDb {
     cells: Option<LegacyCells>,
     bytes: u64,
     notices: Vec<Notice>,
+    /// Rows by the index of their ids, once they have been counted.
+    indexed: OnceCell<Option<u64>>,
 }
 
 /// Rows are fetched so many at a time.
@@ -42,7 +45,7 @@ impl ManifestDb {
     pub(crate) fn open(storage: &Storage, key: Option<&FileKey>) -> Result<Self, BundleError> {
         let image::Image { mut db, bytes, notices } = image::load(storage, key)?;
         let budget = guard::arm(&mut db).map_err(CatalogError::Database)?;
-        let this = Self { db, budget, cells: None, bytes, notices };
+        let this = Self { db, budget, cells: None, bytes, notices, indexed: OnceCell::new() };
         if !this.is_table("Files")? {
             return Err(CatalogError::NoFilesTable.into());
         }
@@ -178,6 +181,8 @@ impl ManifestDb {
             from: Some(i64::MIN),
             page: VecDeque::new(),
             given: 0,
+            seen: 0,
+            complete: true,
         }
     }
 
@@ -207,6 +212,29 @@ impl ManifestDb {
         }
         // The id is not the hash of the names, or a column is of an odd type.
         scan(self.records(), domain, path)
+    }
+
+    /// Counts the rows by the index of their ids, where there is one. A damaged page of the table
+    /// can lose rows without any error; the index still has them.
+    fn indexed_rows(&self) -> Option<u64> {
+        *self.indexed.get_or_init(|| {
+            // A row takes a handful of instructions, and more bytes than that.
+            self.budget.allow(self.bytes.saturating_add(guard::STEPS));
+            let count = || -> rusqlite::Result<u64> {
+                let mut statement = self
+                    .db
+                    .prepare("SELECT fileID FROM Files INDEXED BY sqlite_autoindex_Files_1")?;
+                let mut rows = statement.query([])?;
+                let mut count = 0;
+                while rows.next()?.is_some() {
+                    count += 1;
+                }
+                Ok(count)
+            };
+            let count = count();
+            self.budget.lift();
+            count.ok()
+        })
     }
 
     /// Fetches a page of rows that starts at `from`. Returns where the next one starts.
@@ -331,6 +359,29 @@ pub struct DbRecords<'db> {
     page: VecDeque<Result<BundleRecord, BundleError>>,
     /// Bytes that the rows held so far.
     given: u64,
+    /// Rows that came, readable or not.
+    seen: u64,
+    /// Whether nothing has been told of that hides rows.
+    complete: bool,
+}
+
+impl DbRecords<'_> {
+    /// Counts what was fetched. After the last page, says so if rows were lost without a word.
+    fn count(&mut self) {
+        for item in &self.page {
+            match item {
+                Err(BundleError::Catalog(_)) => self.complete = false,
+                _ => self.seen = self.seen.saturating_add(1),
+            }
+        }
+        if self.from.is_none()
+            && self.complete
+            && let Some(indexed) = self.db.indexed_rows().filter(|&indexed| indexed > self.seen)
+        {
+            let error = CatalogError::RowsMissing { found: self.seen, indexed };
+            self.page.push_back(Err(error.into()));
+        }
+    }
 }
 
 impl Iterator for DbRecords<'_> {
@@ -341,6 +392,7 @@ impl Iterator for DbRecords<'_> {
             && let Some(from) = self.from
         {
             self.from = self.db.fetch(from, &mut self.rows, &mut self.page, &mut self.given);
+            self.count();
         }
         self.page.pop_front()
     }
