@@ -2,18 +2,15 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
+use bkp_toolkit::Hashes;
 use bkp_toolkit::bundle::Bundle;
 use bkp_toolkit::core::Problem;
 use bkp_toolkit::policy::{Dropped, Selection};
-use bkp_toolkit::restore::{RunCounts, RunItem, RunLeftOut, RunRecord, RunSource};
+use bkp_toolkit::restore::{RunCounts, RunFile, RunItem, RunLeftOut, RunRecord, RunSource};
 
 use crate::display::Rfc3339;
 use crate::error::CommandError;
@@ -30,12 +27,14 @@ pub(crate) struct Record<'r> {
     pub(crate) items: &'r [Item],
     /// What was left out, when anything could be.
     pub(crate) selection: Option<&'r Selection<'r>>,
+    /// What files held, when that was asked for.
+    pub(crate) hashes: Option<Hashes>,
 }
 
 impl Record<'_> {
     /// Writes the record beside `out` and returns where it is.
     pub(crate) fn write(self, bundle: &Bundle, out: &Path) -> Result<PathBuf, CommandError> {
-        let Self { command, started, path, counts, items, selection } = self;
+        let Self { command, started, path, counts, items, selection, hashes } = self;
         let arguments = arguments(std::env::args_os().skip(1));
         let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
         record.started = started.to_string();
@@ -47,6 +46,9 @@ impl Record<'_> {
             .map(|item| RunItem::of_problem(&Problem { entry: None, fault: item }))
             .collect();
         record.left_out = selection.map(left_out).unwrap_or_default();
+        let hashes = hashes.map(|hashes| hashes.take()).unwrap_or_default();
+        let file = |(file_id, sha256)| RunFile { file_id, sha256 };
+        record.files = hashes.into_iter().map(file).collect();
         record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
     }
 }
@@ -99,33 +101,17 @@ fn arguments(args: impl Iterator<Item = OsString>) -> Vec<String> {
 fn source(bundle: &Bundle, path: &Path) -> RunSource {
     let udid = bundle.manifest().lockdown.unique_device_id.clone();
     let target = || bundle.info().and_then(|info| info.target_identifier.clone());
-    let catalog = ["Manifest.db", "Manifest.mbdb"].into_iter();
     RunSource {
         path: path.to_string_lossy().into_owned(),
         kind: "directory".to_owned(),
         udid: udid.or_else(target),
-        manifest_sha256: catalog.filter_map(|name| sha256(&path.join(name)).ok()).next(),
+        manifest_sha256: bkp_toolkit::catalog_sha256(bundle).ok(),
     }
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut chunk = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(count) => hash.update(chunk.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{arguments, sha256};
+    use super::arguments;
 
     #[test]
     fn commands_that_print_passwords_are_not_recorded() {
@@ -133,17 +119,6 @@ mod tests {
         assert_eq!(
             arguments(args.into_iter().map(Into::into)),
             ["extract", "--password-command", "[redacted]", "--password-command=[redacted]", "B"]
-        );
-    }
-
-    /// FIPS 180-2, the message "abc".
-    #[test]
-    fn a_known_hash() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a"), b"abc").unwrap();
-        assert_eq!(
-            sha256(&dir.path().join("a")).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }
 }

@@ -1,5 +1,6 @@
 //! `bkp verify`.
 
+use std::fs;
 use std::path::PathBuf;
 
 use bkp_testkit::{BundleSpec, DigestRule, EntrySpec, Stored, cases};
@@ -294,4 +295,47 @@ fn a_real_unencrypted_backup() {
             assert_eq!(size, message.contains("(a database, copied while in use)"), "{message}");
         }
     }
+}
+
+/// An extraction that hashed is proven later, and a change of a file without a digest is found.
+#[test]
+fn a_record_is_compared() {
+    let sandbox = Sandbox::new();
+    let truth = sandbox.bundle(&cases::encrypted_db(100));
+    let password = ["--password-file", "password"];
+    let extract = ["extract", "backup", "-o", "out", "--hash"];
+    sandbox.file("password", cases::PASSWORD);
+    sandbox.run(&[&extract[..], &password].concat()).exits(0);
+    let record = fs::read(sandbox.path("out.bkp-run.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["files"].as_array().unwrap().len(), truth.counts.files);
+
+    let verify = ["verify", "backup", "--json", "--against", "out.bkp-run.json"];
+    sandbox.run(&verify).exits(13);
+    let verify = [&verify[..], &password].concat();
+    sandbox.run(&verify).exits(0);
+
+    // A photograph carries no digest: nothing but the record can tell.
+    let photo = truth.entry("CameraRollDomain", "Media/DCIM/100APPLE/IMG_0001.JPG").unwrap();
+    let id = String::from_utf8(photo.file_id.clone()).unwrap();
+    let blob = sandbox.path(format!("backup/{}/{id}", &id[..2]));
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    let without = ["verify", "backup", "--json", "--read-data"];
+    sandbox.run(&[&without[..], &password].concat()).exits(0);
+    let run = sandbox.run(&verify).exits(20);
+    let report = run.json();
+    let problems = report["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0]["code"], "record-mismatch");
+    assert_eq!(problems[0]["domain"], "CameraRollDomain");
+
+    // Another backup altogether.
+    fs::remove_dir_all(sandbox.path("backup")).unwrap();
+    sandbox.bundle(&cases::plain_db());
+    let run = sandbox.run(&verify).exits(20);
+    assert!(String::from_utf8_lossy(&run.stdout).contains("the catalog has SHA-256"));
+    fs::write(sandbox.path("out.bkp-run.json"), b"{}").unwrap();
+    assert_eq!(sandbox.run(&verify).exits(1).error()["code"], "bad-record");
 }

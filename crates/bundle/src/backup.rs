@@ -192,6 +192,20 @@ impl Bundle {
         &self.storage
     }
 
+    /// Opens the catalog as it is stored: its bytes tell one state of a backup from another.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be opened.
+    pub fn stored_catalog(&self) -> Result<Box<dyn std::io::Read + Send>, BundleError> {
+        let name = match self.catalog {
+            CatalogFile::Db => DB,
+            CatalogFile::Mbdb => MBDB,
+        };
+        let stored = self.storage.open(name).map_err(|source| BundleError::file(name, source))?;
+        Ok(Box::new(stored))
+    }
+
     /// Returns what `Manifest.plist` says.
     #[must_use]
     pub fn manifest(&self) -> &ManifestPlist {

@@ -12,7 +12,7 @@ use bkp_toolkit::bundle::{Backup, Unlocked};
 use bkp_toolkit::core::{Entry, Report, RunError, Select};
 use bkp_toolkit::policy::{Rules, Selection};
 use bkp_toolkit::restore::{Extracted, RunCounts};
-use bkp_toolkit::{ExtractError, ExtractOptions, NamePolicy};
+use bkp_toolkit::{ExtractError, ExtractOptions, Hashes, NamePolicy};
 
 use crate::args::{BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs};
 use crate::display::{Name, Rfc3339, Size};
@@ -56,6 +56,10 @@ pub(crate) struct ExtractArgs {
     /// Write one JSON document, and errors as JSON
     #[arg(long)]
     json: bool,
+
+    /// Record the SHA-256 of every file in the run record, for "verify --against"
+    #[arg(long)]
+    hash: bool,
 
     /// Number of worker threads [default: one for each processor]
     #[arg(long, value_name = "N")]
@@ -114,6 +118,7 @@ impl ExtractArgs {
 
 pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let ExtractArgs { backup, output, names, overwrite, dry_run, json: _, .. } = args;
+    let hashes = args.hash.then(Hashes::default);
     let ExtractArgs { threads, explain: ExplainArg { explain: asked }, password, filters, .. } =
         args;
     let started = Rfc3339::now();
@@ -146,6 +151,7 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
             names: (*names).into(),
             overwrite: *overwrite,
             threads: *threads,
+            hashes: hashes.clone(),
         };
         let report = bkp_toolkit::extract(&backup, select, &options, &progress);
         Summary::of_report(&report.map_err(|error| failed(error, ui))?)
@@ -164,7 +170,8 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     if !dry_run {
         let (counts, items) = (summary.counts, &summary.problems);
         let selection = selection.as_ref();
-        let record = Record { command: "extract", started, path: &path, counts, items, selection };
+        let record =
+            Record { command: "extract", started, path: &path, counts, items, selection, hashes };
         let written = record.write(backup.bundle(), target)?;
         summary.run_record = Some(written.to_string_lossy().into_owned());
     }

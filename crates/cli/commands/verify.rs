@@ -3,18 +3,20 @@
 mod text;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use bkp_toolkit::bundle::Opened;
 use bkp_toolkit::core::{Entry, Monitor, Problem, RunError, Stage};
-use bkp_toolkit::{Finding, Subset, Verification, VerifyError, VerifyOptions};
+use bkp_toolkit::{Finding, RecordedRun, Subset, Verification, VerifyError, VerifyOptions};
 
 use crate::args::{BackupArgs, Format, PasswordArgs};
+use crate::display::Name;
 use crate::error::{CommandError, Kind};
 use crate::json::{SCHEMA_VERSION, write_line};
 use crate::open::{self, Found};
@@ -49,6 +51,11 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     sqlite: bool,
 
+    /// Compare with the run record of an earlier extraction: the device, the catalog, the count of
+    /// entries and, of one made with --hash, the content of every file
+    #[arg(long, value_name = "RUN.json")]
+    against: Option<PathBuf>,
+
     /// Show every problem, not only the first few of each kind
     #[arg(short = 'v', long, visible_alias = "verbose")]
     all: bool,
@@ -73,7 +80,7 @@ const AFTER_HELP: &str = "\
 Examples:
   bkp verify BACKUP
   bkp verify BACKUP --read-data --sqlite --password-file pw.txt
-  bkp verify BACKUP --read-data-subset 1/7 --password-file pw.txt --jsonl
+  bkp verify BACKUP --against OUT.bkp-run.json --password-file pw.txt
 
 Exit codes:
   0 sound                         4 warnings only, nothing lost
@@ -111,11 +118,13 @@ pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> 
 }
 
 fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let VerifyArgs { backup, read_data_subset, sqlite, all, threads, password, .. } = args;
+    let VerifyArgs { backup, read_data_subset, sqlite, all, threads, password, against, .. } = args;
+    let against = against.as_deref().map(recorded).transpose()?;
+    let reads_files = args.reads() || against.as_ref().is_some_and(|run| !run.files.is_empty());
     let Found { path, bundle } = open::find(backup)?;
     let progress = Progress::new(ui).doing("verifying");
     // Digests need no password, so none is asked for where the catalog has them in clear.
-    let stored = match args.reads() || password::is_given(password) {
+    let stored = match reads_files || password::is_given(password) {
         true => None,
         false => bundle.open_stored()?,
     };
@@ -137,6 +146,7 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         databases: *sqlite,
         threads: *threads,
         keep,
+        against,
     };
     let output = Output { format: ui.format, sink: Mutex::new(Sink::new()?), progress: &progress };
     output.sink().begin(ui.format);
@@ -166,6 +176,19 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         (0, 1..) => ExitCode::from(WARNED),
         (0, 0) => ExitCode::SUCCESS,
     })
+}
+
+/// Reads a run record.
+fn recorded(path: &Path) -> Result<Arc<RecordedRun>, CommandError> {
+    let name = Name::of(path);
+    let cannot = |code, error: &dyn std::fmt::Display| {
+        let message = format!("cannot read the run record {name}: {error}");
+        CommandError::new(Kind::Failed, code, message)
+    };
+    let file = File::open(path).map_err(|error| cannot("cannot-read", &error))?;
+    serde_json::from_reader(BufReader::new(file))
+        .map(Arc::new)
+        .map_err(|error| cannot("bad-record", &error))
 }
 
 fn refused(error: VerifyError, ui: &Ui) -> CommandError {

@@ -37,5 +37,5 @@ mod staging;
 pub use error::RestoreError;
 pub use extract::{ExtractDir, ExtractOptions, ExtractStager, Extracted, Late, Staged};
 pub use names::{Naming, Twins, TwinsWalk, decode};
-pub use record::{RunCounts, RunItem, RunLeftOut, RunRecord, RunSource};
+pub use record::{RunCounts, RunFile, RunItem, RunLeftOut, RunRecord, RunSource};
 pub use staging::Staging;

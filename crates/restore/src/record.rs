@@ -40,6 +40,25 @@ pub struct RunRecord {
     pub items: Vec<RunItem>,
     /// Everything that the selection left out.
     pub left_out: Vec<RunLeftOut>,
+    /// What every file held, when that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<RunFile>,
+}
+
+/// What a file held. Small, since there may be a million of them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RunFile {
+    /// The entry's fileID, by which the source's catalog names it.
+    #[serde(serialize_with = "hex")]
+    pub file_id: FileId,
+    /// SHA-256 of its plaintext.
+    #[serde(serialize_with = "digits")]
+    pub sha256: [u8; 32],
+}
+
+fn digits<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    let text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    serializer.serialize_str(&text)
 }
 
 /// An entry that a selection left out. Small, since there may be a million of them.
@@ -193,6 +212,7 @@ impl RunRecord {
             counts: RunCounts::default(),
             items: Vec::new(),
             left_out: Vec::new(),
+            files: Vec::new(),
         }
     }
 

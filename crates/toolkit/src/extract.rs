@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::Hashes;
 use bkp_bundle::{Backup, BundleError, Unlocked};
 use bkp_core::{
     Entry, EntryKind, Fault as _, Identity, Longest, Monitor, Problem, Report, RunError,
-    RunOptions, Select, Severity,
+    RunOptions, Select, Severity, Transform,
 };
 use bkp_restore::{ExtractDir, Extracted, Naming, RestoreError, TwinsWalk};
 
@@ -21,6 +22,8 @@ pub struct ExtractOptions {
     pub overwrite: bool,
     /// Worker threads; one for each core when absent.
     pub threads: Option<NonZeroUsize>,
+    /// Takes the SHA-256 of every file on its way, when there is one.
+    pub hashes: Option<Hashes>,
 }
 
 /// What entries are called on the disk.
@@ -54,7 +57,7 @@ pub fn extract(
     options: &ExtractOptions,
     monitor: &dyn Monitor,
 ) -> Result<Report<Extracted>, ExtractError> {
-    let ExtractOptions { target, names, overwrite, threads } = options;
+    let ExtractOptions { target, names, overwrite, threads, hashes } = options;
     let mut run = RunOptions::default();
     if let Some(threads) = *threads {
         run.threads = threads;
@@ -81,8 +84,12 @@ pub fn extract(
     written.naming = naming;
     written.overwrite = *overwrite;
     let sink = ExtractDir::create(target, written).map_err(RunError::Sink)?;
+    let transform: &dyn Transform = match hashes {
+        Some(hashes) => hashes,
+        None => &Identity,
+    };
     let mut report =
-        bkp_core::run_longest_first(backup, select, &Identity, sink, longest, &run, monitor)?;
+        bkp_core::run_longest_first(backup, select, transform, sink, longest, &run, monitor)?;
     // Links are made last of all, after they were counted.
     for late in &report.summary.late {
         let entry = Entry::derive(late.domain.clone(), late.path.clone(), EntryKind::File);
@@ -145,7 +152,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let truth = spec.write(&dir.path().join("backup")).unwrap();
             let target = dir.path().join("out");
-            let options = ExtractOptions { target, names, overwrite: false, threads: None };
+            let options =
+                ExtractOptions { target, names, overwrite: false, threads: None, hashes: None };
             let backup = open(&dir.path().join("backup"));
             let codes = Codes::default();
             let report = extract(&backup, &Everything, &options, &codes).unwrap();
@@ -169,7 +177,8 @@ mod tests {
         let backup = open(&dir.path().join("backup"));
         for names in [NamePolicy::Raw, NamePolicy::Portable, NamePolicy::Hashed] {
             let target = cage.join(format!("{names:?}"));
-            let options = ExtractOptions { target, names, overwrite: false, threads: None };
+            let options =
+                ExtractOptions { target, names, overwrite: false, threads: None, hashes: None };
             let report = extract(&backup, &Everything, &options, &Codes::default()).unwrap();
             assert!(report.failed > 30 && report.done > 10, "{report:?}");
             if names != NamePolicy::Hashed {

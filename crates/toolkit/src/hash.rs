@@ -2,12 +2,12 @@
 
 use std::io::{self, Read as _};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bkp_bundle::{Backup, BundleError, Unlocked};
 use bkp_core::{
-    Access, Entry, EntryKind, Fault, FileId, Identity, Job, Jobs, Monitor, Report, RunError,
-    RunOptions, Select, Sink, Stager,
+    Access, Entry, EntryKind, Fault, FileId, Identity, Job, Jobs, Monitor, Payload, Report,
+    RunError, RunOptions, Select, Sink, Stager, Transform,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -63,14 +63,14 @@ pub fn hash_files(
     if let Some(threads) = threads {
         options.threads = threads;
     }
-    bkp_core::run(backup, select, &Identity, Hashes { found }, &options, monitor)
+    bkp_core::run(backup, select, &Identity, HashSink { found }, &options, monitor)
 }
 
-struct Hashes<'f> {
+struct HashSink<'f> {
     found: &'f mut dyn FnMut(&Entry, Option<&ContentHash>) -> io::Result<()>,
 }
 
-impl Sink for Hashes<'_> {
+impl Sink for HashSink<'_> {
     type Stager = Hasher;
     type Staged = Option<ContentHash>;
     type Error = HashError;
@@ -119,6 +119,62 @@ fn hash(job: &mut Job, chunk: &mut [u8]) -> io::Result<Option<ContentHash>> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// The SHA-256 of files that pass by: a [`Transform`] that changes nothing.
+///
+/// A file that is not read to its end has none. Clones share what they take.
+#[derive(Clone, Debug, Default)]
+pub struct Hashes(Arc<Mutex<Vec<(FileId, ContentHash)>>>);
+
+impl Hashes {
+    /// Takes what has passed, ordered by fileID.
+    #[must_use]
+    pub fn take(&self) -> Vec<(FileId, ContentHash)> {
+        let mut hashes =
+            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        hashes.sort_unstable();
+        hashes
+    }
+}
+
+impl Transform for Hashes {
+    fn payload(&self, entry: &Entry, payload: Box<dyn Payload>) -> Box<dyn Payload> {
+        let (id, hash, to) = (entry.id, Some(Sha256::new()), self.clone());
+        Box::new(Passing { id, payload, hash, to })
+    }
+}
+
+/// A payload that is hashed as it is read.
+struct Passing {
+    id: FileId,
+    payload: Box<dyn Payload>,
+    /// Gone once the end has been met.
+    hash: Option<Sha256>,
+    to: Hashes,
+}
+
+impl io::Read for Passing {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.payload.read(buf)?;
+        if let Some(hash) = &mut self.hash {
+            hash.update(buf.get(..n).unwrap_or_default());
+        }
+        if n == 0
+            && !buf.is_empty()
+            && let Some(hash) = self.hash.take()
+        {
+            let mut to = self.to.0.lock().unwrap_or_else(PoisonError::into_inner);
+            to.push((self.id, hash.finalize().into()));
+        }
+        Ok(n)
+    }
+}
+
+impl Payload for Passing {
+    fn faults(&self) -> Vec<Box<dyn Fault>> {
+        self.payload.faults()
     }
 }
 

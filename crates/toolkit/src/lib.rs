@@ -53,7 +53,7 @@ pub use bkp_restore as restore;
 
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use found::{BackupState, Found};
-pub use hash::{ContentHash, HashError, hash_files};
+pub use hash::{ContentHash, HashError, Hashes, hash_files};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
     Warning, inspect,
@@ -66,6 +66,7 @@ pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
 pub use time::rfc3339;
 pub use verify::{
-    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, Subset, SubsetFacts, Verification,
-    VerifyError, VerifyOptions, verify,
+    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, RecordedCounts, RecordedFile,
+    RecordedRun, RecordedSource, Subset, SubsetFacts, Verification, VerifyError, VerifyOptions,
+    catalog_sha256, verify,
 };

@@ -1,5 +1,6 @@
 //! What `bkp verify` proves.
 
+mod against;
 mod contents;
 mod finding;
 mod log;
@@ -12,14 +13,17 @@ mod tests;
 mod walk;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use bkp_bundle::{BundleError, Catalog, Opened};
 use bkp_core::{Identity, Monitor, RunError, RunOptions, Source as _};
 use serde::Serialize;
 
+pub use against::{RecordedCounts, RecordedFile, RecordedRun, RecordedSource, catalog_sha256};
 pub use finding::{Finding, Grade};
 pub use subset::{ParseSubsetError, Subset};
 
+use crate::HashError;
 use contents::{CheckedPayloads, Contents, Files, Plan, Tally, Verifier};
 use log::Log;
 use subset::Choice;
@@ -40,11 +44,21 @@ pub struct VerifyOptions {
     /// How many findings of each code and grade are kept for [`Verification::problems`]. The
     /// monitor is told of all, and all are counted.
     pub keep: usize,
+    /// The record of an earlier run, to be compared with what is there now. Where it holds hashes
+    /// of files, the backup must be unlocked, and those files are read once more.
+    pub against: Option<Arc<RecordedRun>>,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { read_data: false, subset: None, databases: false, threads: None, keep: usize::MAX }
+        Self {
+            read_data: false,
+            subset: None,
+            databases: false,
+            threads: None,
+            keep: usize::MAX,
+            against: None,
+        }
     }
 }
 
@@ -64,6 +78,9 @@ pub enum VerifyError {
     /// The workers ended early.
     #[error("cannot check the payloads")]
     Run(#[source] RunError<BundleError, Finding>),
+    /// Files could not be compared with a record.
+    #[error("cannot compare the files with the record")]
+    Record(#[source] RunError<BundleError, HashError>),
     /// The monitor asked for an end.
     #[error("cancelled")]
     Cancelled,
@@ -184,7 +201,7 @@ pub fn verify(
     options: &VerifyOptions,
     monitor: &dyn Monitor,
 ) -> Result<Verification, VerifyError> {
-    let &VerifyOptions { read_data, subset, databases, threads, keep } = options;
+    let &VerifyOptions { read_data, subset, databases, threads, keep, ref against } = options;
     let bundle = opened.bundle();
     let catalog = opened.catalog().ok_or(VerifyError::CatalogLocked)?;
     let payloads = match opened {
@@ -222,6 +239,14 @@ pub fn verify(
     };
     let tally = contents(catalog, &payloads, plan, &rows, threads, &log)?;
     let subset = subset.map(|subset| chosen(subset, choice, catalog, &rows));
+    if let Some(recorded) = against {
+        against::identity(bundle, rows.entries.saturating_add(rows.unreadable), recorded, &log);
+        match opened {
+            _ if recorded.files.is_empty() => {}
+            Opened::Unlocked(backup) => against::files(backup, recorded, options, &log)?,
+            Opened::Locked(_) => return Err(VerifyError::DataLocked),
+        }
+    }
 
     let Rows { entries, unreadable, files, without_digest, .. } = rows;
     let Tally { files: files_checked, bytes, digests, looked, .. } = tally;

@@ -89,6 +89,8 @@ const MEANINGS: &[(&str, &str)] = &[
         "What the property list says is not known, and a restore may refuse the backup.",
     ),
     ("plist-oddity", "The value was left out."),
+    ("record-incomplete", "The record does not tell enough for this to be compared."),
+    ("record-mismatch", "The backup is not what it was when the record was written."),
     (
         "side-file",
         "Some program opened the catalog after the backup; a restore may see other rows.",

@@ -389,8 +389,13 @@ fn run(
     old: &BTreeMap<Vec<u8>, (Node, (u32, i64))>,
 ) {
     let overwrite = !old.is_empty();
-    let options =
-        ExtractOptions { target: target.to_owned(), names: policy, overwrite, threads: None };
+    let options = ExtractOptions {
+        target: target.to_owned(),
+        names: policy,
+        overwrite,
+        threads: None,
+        hashes: None,
+    };
     let problems = Problems::default();
     let report = extract(backup, &Everything, &options, &problems).unwrap();
     let (codes, lost) = problems.0.into_inner().unwrap();
