@@ -206,6 +206,38 @@ impl Bundle {
         Ok(Box::new(stored))
     }
 
+    /// Returns one of the three property lists as it is stored, or nothing when there is none of
+    /// that name.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read, or is longer than 256 MiB.
+    pub fn property_list(&self, name: &'static str) -> Result<Option<Vec<u8>>, BundleError> {
+        // The most that any of them may have; the list itself has been read within its own limit.
+        let limit = u64::try_from(plist_guard::Limits::INFO.bytes).unwrap_or(u64::MAX);
+        match self.storage.read(name, limit) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(BundleError::file(name, source)),
+        }
+    }
+
+    /// Returns whether a journal lies beside the catalog, so that the catalog's file alone is not
+    /// its whole state.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the folder cannot be listed.
+    pub fn has_sidecars(&self) -> Result<bool, BundleError> {
+        for name in ["Manifest.db-wal", "Manifest.db-journal"] {
+            let len = self.storage.len(name).map_err(|source| BundleError::file(name, source))?;
+            if len.is_some_and(|len| len > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns what `Manifest.plist` says.
     #[must_use]
     pub fn manifest(&self) -> &ManifestPlist {
