@@ -231,6 +231,7 @@ impl Bundle {
     /// Fails as [`manifest_bytes`](Self::manifest_bytes) does.
     pub fn status_bytes(&self) -> Result<Option<Vec<u8>>, BundleError> {
         present(stored(&self.storage, "Status.plist", &plist_guard::Limits::STATUS))
+    }
 
     /// Returns whether a journal lies beside the catalog, so that the catalog's file alone is not
     /// its whole state.
