@@ -305,4 +305,3 @@ fn check_salts(kdf: &KdfParams) -> Result<(), ReissueError> {
     }
     Ok(())
 }
-
