@@ -17,6 +17,7 @@
 mod backup;
 mod bplist;
 mod catalog;
+mod catalog_writer;
 mod database;
 mod error;
 mod info_plist;
@@ -27,12 +28,14 @@ mod manifest_db;
 mod manifest_mbdb;
 mod manifest_plist;
 mod mbdb;
-mod mbfile;
+pub mod mbfile;
 mod payload;
 pub mod plist_guard;
+mod plist_tree;
 #[cfg(test)]
 mod real;
 mod record;
+mod row_patch;
 pub mod sqlite_image;
 mod status_plist;
 mod storage;
@@ -42,6 +45,9 @@ mod testing;
 
 pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
+pub use catalog_writer::{
+    CatalogImage, CatalogKind, CatalogWriteError, CatalogWriter, carries_digest,
+};
 pub use database::{DatabaseError, DatabaseReport, check_database};
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
 pub use info_plist::{InfoApplication, InfoPlist};
@@ -57,6 +63,7 @@ pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_x
 pub use payload::{BundlePayloads, StoredBlob};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
+pub use row_patch::{Patch, RowPatch};
 pub use status_plist::StatusPlist;
 pub use storage::{Layout, Storage};
 pub use stored_index::StoredIndex;
