@@ -19,6 +19,7 @@ mod bplist;
 mod catalog;
 mod catalog_writer;
 mod database;
+mod device_description;
 mod error;
 mod info_plist;
 mod keychain;
@@ -49,21 +50,22 @@ pub use catalog_writer::{
     CatalogImage, CatalogKind, CatalogWriteError, CatalogWriter, carries_digest,
 };
 pub use database::{DatabaseError, DatabaseReport, check_database};
+pub use device_description::DeviceDescription;
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
-pub use info_plist::{InfoApplication, InfoPlist};
+pub use info_plist::{InfoApplication, InfoPlist, NewInfo};
 pub use keychain::{
     AttributeValue, FoundKeychain, Keychain, KeychainItem, KeychainItemError, KeychainTable,
     OpenedItem, PersistentRef,
 };
 pub use manifest_db::{DbRecords, ManifestDb};
 pub use manifest_mbdb::{ManifestMbdb, MbdbRows};
-pub use manifest_plist::{Application, Lockdown, ManifestPlist};
+pub use manifest_plist::{Application, Lockdown, ManifestEdit, ManifestPlist, NewManifest};
 pub use mbdb::{Mbdb, MbdbError, MbdbRecord, MbdbRecords, MbdbXattrs};
 pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
 pub use payload::{BundlePayloads, StoredBlob};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use row_patch::{Patch, RowPatch};
-pub use status_plist::StatusPlist;
+pub use status_plist::{NewStatus, StatusPlist};
 pub use storage::{Layout, Storage};
 pub use stored_index::StoredIndex;

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::bplist::EPOCH;
 use crate::plist_guard::{Container, Event, Events, Limits, PlistError, Scalar};
 
 /// A value of a property list, borrowed from the file where it can be.
@@ -103,6 +104,17 @@ impl<'a> Node<'a> {
         Self::Text(Cow::Borrowed(text.as_ref()))
     }
 
+    /// Makes data.
+    pub(crate) fn data(bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self::Data(Cow::Borrowed(bytes.as_ref()))
+    }
+
+    /// Makes a date of whole seconds since the Unix epoch.
+    pub(crate) fn unix_date(seconds: i64) -> Self {
+        // Reals count in ones for 285 million years.
+        Self::Date(seconds.saturating_sub(EPOCH) as f64)
+    }
+
     /// Makes a dictionary.
     pub(crate) fn dict<const N: usize>(pairs: [(&'static str, Self); N]) -> Self {
         Self::Dict(pairs.into_iter().map(|(key, value)| (key.as_bytes().into(), value)).collect())
@@ -130,5 +142,24 @@ impl<'a> Node<'a> {
     pub(crate) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Self> {
         let pairs = self.pairs_mut()?;
         pairs.iter_mut().rev().find(|(key, _)| **key == *name).map(|(_, value)| value)
+    }
+
+    /// Sets the value of a key of a dictionary: in its place, or behind all others.
+    pub(crate) fn set(&mut self, name: &'static [u8], value: Self) -> Result<(), PlistError> {
+        if let Some(old) = self.get_mut(name) {
+            *old = value;
+        } else if let Some(pairs) = self.pairs_mut() {
+            pairs.push((Cow::Borrowed(name), value));
+        } else {
+            return Err(PlistError::Malformed { what: "the root is no dictionary", offset: 0 });
+        }
+        Ok(())
+    }
+
+    /// Keeps the pairs of a dictionary whose keys are to stay. Other values have none.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
+        if let Some(pairs) = self.pairs_mut() {
+            pairs.retain(|(key, _)| keep(key));
+        }
     }
 }
