@@ -305,3 +305,6 @@ fn check_salts(kdf: &KdfParams) -> Result<(), ReissueError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
