@@ -233,6 +233,22 @@ impl Bundle {
         present(stored(&self.storage, "Status.plist", &plist_guard::Limits::STATUS))
     }
 
+    /// Returns whether a journal lies beside the catalog, so that the catalog's file alone is not
+    /// its whole state.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the folder cannot be listed.
+    pub fn has_sidecars(&self) -> Result<bool, BundleError> {
+        for name in ["Manifest.db-wal", "Manifest.db-journal"] {
+            let len = self.storage.len(name).map_err(|source| BundleError::file(name, source))?;
+            if len.is_some_and(|len| len > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns what `Manifest.plist` says.
     #[must_use]
     pub fn manifest(&self) -> &ManifestPlist {
