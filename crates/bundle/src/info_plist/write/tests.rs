@@ -91,11 +91,13 @@ fn real_ones_stay_when_nothing_matches() {
 
 #[test]
 fn a_new_one_says_what_it_is_made_of() {
-    let mut app = Application::default();
-    app.container_id = "com.example.<app>".to_owned();
-    let mut group = Application::default();
-    group.container_id = "group.example".to_owned();
-    group.content_class = Some("Shared/AppGroup".to_owned());
+    let app =
+        Application { container_id: "com.example.<app>".to_owned(), ..Application::default() };
+    let group = Application {
+        container_id: "group.example".to_owned(),
+        content_class: Some("Shared/AppGroup".to_owned()),
+        ..Application::default()
+    };
     let device = DeviceDescription {
         name: "a\u{1}b & c \u{1f600}".to_owned(),
         product_type: "iPhone8,2".to_owned(),

@@ -121,12 +121,16 @@ fn hostile_and_damaged_ones_are_refused() {
 }
 
 fn device() -> DeviceDescription {
-    let mut app = Application::default();
-    app.container_id = "com.example.app".to_owned();
-    app.version = Some("1.2".to_owned());
-    let mut group = Application::default();
-    group.container_id = "group.example".to_owned();
-    group.content_class = Some("Shared/AppGroup".to_owned());
+    let app = Application {
+        container_id: "com.example.app".to_owned(),
+        version: Some("1.2".to_owned()),
+        ..Application::default()
+    };
+    let group = Application {
+        container_id: "group.example".to_owned(),
+        content_class: Some("Shared/AppGroup".to_owned()),
+        ..Application::default()
+    };
     DeviceDescription {
         name: "Somebody\u{2019}s phone".to_owned(),
         product_name: "iPhone 6s Plus".to_owned(),
