@@ -38,11 +38,40 @@
 
 #![forbid(unsafe_code)]
 
+mod apps;
+mod books;
+mod era;
 mod error;
+mod identity;
+mod leave_out;
+mod mdm_answers;
+mod mobileconfig;
+mod policy_file;
+mod requirement;
 mod rules;
 mod selection;
 mod sqlite;
+mod strip;
+pub mod tables;
 
+pub use apps::{
+    AppDecision, AppDecisions, AppFacts, AppFlags, AppNote, AppRule, AppStatement, DomainRule,
+    GroupOwners, Purpose, Signal, decide_apps,
+};
+pub use books::is_managed_book;
+pub use era::{Era, OsVersion, OsVersionError};
 pub use error::PolicyError;
+pub use identity::{
+    DeviceIdentity, DifferentDevice, Identity, IdentityError, SameDevice, Serial, SourceIdentity,
+    TargetIdentity, Udid, UnknownIdentity, UnknownReason, compare,
+};
+pub use leave_out::{Because, LeaveOut};
+pub use mdm_answers::{
+    InstalledApplication, InstalledApplicationList, ManagedApplication, ManagedApplicationList,
+};
+pub use mobileconfig::{Acme, ConfigurationProfile, MAX_PROFILE, ProfileFile};
+pub use policy_file::{MAX_POLICY_FILE, Mdm, PolicyApp, PolicyFile, Restrictions, Server, Target};
+pub use requirement::{Ground, Requirement};
 pub use rules::{EntryPatterns, EntryType, Explanation, Reason, Rules, RulesBuilder};
 pub use selection::{Counts, Dropped, Selection};
+pub use strip::{Action, StripRule, StripSet};
