@@ -23,6 +23,7 @@ pub use audit::{AUDIT, AuditClass};
 pub use checklist::{
     CHECKLIST, Check, ChecklistRow, WINDOWS, WINDOWS_AS_OF, WindowsCapability, WindowsCondition,
 };
+pub(crate) use conflicts::conflict;
 pub use conflicts::{CONFLICTS, Conflict};
 pub use enrolment::{EnrolmentCase, OVERLAYS, Overlay, SCENARIOS, Scenario, Side};
 pub use intune::{
