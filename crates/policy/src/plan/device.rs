@@ -129,7 +129,12 @@ pub(super) fn decisions(
     let one = |subject, present, after_restore| Decision {
         subject,
         in_copy: copy(present),
-        after_restore,
+        // What is not there can neither stay nor go.
+        after_restore: if present || after_restore == Fate::Open {
+            after_restore
+        } else {
+            Fate::Absent
+        },
         placeholder: None,
         next_steps: Vec::new(),
         grounds: grounds.clone(),
@@ -202,6 +207,11 @@ fn lay_era(situation: &Situation, case: EnrolmentCase, era: Era, decisions: [&mu
         add(decision, row.grounds, Some(row.effect));
         decision.conflicts.extend(row.conflicts.iter().filter_map(|number| conflict(*number)));
     };
+    let drop_if = |decision: &mut Decision, fate| {
+        if decision.after_restore == Fate::Kept || fate == Fate::Stripped {
+            change(decision, fate);
+        }
+    };
     let requested = match ignored_on_request(situation) {
         Some(true) => Some(Fate::Stripped),
         Some(false) => None,
@@ -213,18 +223,10 @@ fn lay_era(situation: &Situation, case: EnrolmentCase, era: Era, decisions: [&mu
             change(enrolment, e);
             change(others, o);
         }
-        (Era::IgnoresProfileOnRequest, Some(fate), _) if ade => {
-            if enrolment.after_restore == Fate::Kept || fate == Fate::Stripped {
-                change(enrolment, fate);
-            }
-        }
+        (Era::IgnoresProfileOnRequest, Some(fate), _) if ade => drop_if(enrolment, fate),
         (Era::RemovesProfilesOnRequest, Some(fate), _) if ade => {
-            if enrolment.after_restore == Fate::Kept || fate == Fate::Stripped {
-                change(enrolment, fate);
-            }
-            if others.after_restore == Fate::Kept || fate == Fate::Stripped {
-                change(others, fate);
-            }
+            drop_if(enrolment, fate);
+            drop_if(others, fate);
         }
         _ => {}
     }
