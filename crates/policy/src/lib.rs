@@ -91,8 +91,8 @@ pub use mdm_answers::{
 };
 pub use mobileconfig::{Acme, ConfigurationProfile, MAX_PROFILE, ProfileFile};
 pub use plan::{
-    AdeState, Decision, DeviceFacts, Enrolment, Facts, Note, Plan, ProfileFacts, Refusal,
-    Situation, StagedFor, Subject, plan,
+    AdeState, Decision, DeviceFacts, Enrolment, Facts, FilterPlan, Note, Plan, ProfileFacts,
+    Refusal, Situation, StagedFor, Subject, plan,
 };
 pub use policy_file::{MAX_POLICY_FILE, Mdm, PolicyApp, PolicyFile, Restrictions, Server, Target};
 pub use requirement::{Ground, Requirement};

@@ -232,6 +232,18 @@ impl Plan {
     }
 }
 
+/// What a filter by policy leaves out.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FilterPlan {
+    /// What is decided about each app.
+    pub apps: AppDecisions,
+    /// The selection.
+    pub leave_out: LeaveOut<'static>,
+    /// What the administrator should know.
+    pub notes: Vec<Note>,
+}
+
 /// Decides what a restore does with a backup, and what a copy for it leaves out.
 #[must_use]
 pub fn plan(situation: &Situation) -> Plan {
@@ -306,13 +318,13 @@ impl Situation {
     /// Decides what a filter by policy leaves out: apps and managed books that should not be in
     /// any backup, whoever the target is. It strips no profile.
     #[must_use]
-    pub fn filter(&self) -> (AppDecisions, LeaveOut<'static>) {
+    pub fn filter(&self) -> FilterPlan {
         let restrictions = self.restrictions();
         let disallowed = restrictions.allow_managed_app_backup == Some(false);
         let apps = decide_apps(&self.apps(), self.group_owners(), Purpose::Filter, disallowed);
         let books = restrictions.allow_enterprise_book_backup == Some(false);
         let leave_out = LeaveOut::for_filter(&apps, books);
-        (apps, leave_out)
+        FilterPlan { apps, leave_out, notes: notes::of_answers(self) }
     }
 
     /// Returns what to warn of when the backup is about to be decrypted: it holds profiles, or a

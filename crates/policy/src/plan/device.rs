@@ -162,7 +162,10 @@ pub(super) fn decisions(
                 others.after_restore = Fate::ManagedStripped;
                 add(&mut others, overlay.grounds, None);
             }
-            if overlay.name == "acme-is-identity" && device.ade == AdeState::Yes {
+            if overlay.name == "acme-is-identity"
+                && device.ade == AdeState::Yes
+                && management.after_restore == Fate::Kept
+            {
                 // So that ADE runs again, the device drops its old record of it.
                 management.after_restore = Fate::Stripped;
                 add(&mut management, &[says(1, "21"), Ground::Device], None);

@@ -79,7 +79,7 @@ pub(super) fn all(
     }
     target(situation, side, &mut notes);
     backup(situation, case, side, &mut notes);
-    answers(situation, &mut notes);
+    notes.extend(of_answers(situation));
     notes
 }
 
@@ -207,7 +207,9 @@ fn backup(situation: &Situation, case: EnrolmentCase, side: Side, notes: &mut Ve
     notes.push(note("new-passcode", "The user makes a new passcode.", &[says(1, "18")]));
 }
 
-fn answers(situation: &Situation, notes: &mut Vec<Note>) {
+/// Tells of answers to MDM commands that are not used.
+pub(super) fn of_answers(situation: &Situation) -> Vec<Note> {
+    let mut notes = Vec::new();
     let managed = situation.managed_applications.as_ref().and_then(|list| list.udid.as_deref());
     let installed = situation.installed_applications.as_ref().and_then(|list| list.udid.as_deref());
     for (command, udid) in
@@ -220,4 +222,5 @@ fn answers(situation: &Situation, notes: &mut Vec<Note>) {
             notes.push(note("foreign-answer", text, &[Ground::Inference]));
         }
     }
+    notes
 }

@@ -309,7 +309,7 @@ fn s001_12_s001_16_books_go_when_their_backup_is_disallowed() {
         let leave_out = plan.leave_out(None).unwrap();
         assert_eq!(keeps(&leave_out, "BooksDomain", "Managed/x.epub"), !left_out);
         // A filter by policy does the same, and touches no profile.
-        let (_, filter) = situation.filter();
+        let filter = situation.filter().leave_out;
         assert_eq!(keeps(&filter, "BooksDomain", "Managed/x.epub"), !left_out);
         assert!(keeps(&filter, D1, STUB));
     }
@@ -414,7 +414,7 @@ fn s001_24_management_state_does_not_go_to_another_device() {
         assert!(keeps(&leave_out, D1, "Library/ConfigurationProfiles/UserSettings.plist"));
         assert!(keeps(&leave_out, "KeychainDomain", "keychain-backup.plist"));
         // A filter has no proof and leaves all of it.
-        let (_, filter) = situation.filter();
+        let filter = situation.filter().leave_out;
         assert!(keeps(&filter, D1, STUB) && filter.keeps_everything());
     }
 }
@@ -555,6 +555,7 @@ fn an_answer_of_another_device_is_not_used() {
         let plan = plan(&situation);
         assert_eq!(plan.apps().domains.contains_key("AppDomain-com.example.a"), used, "{udid}");
         assert_eq!(note(&plan, "foreign-answer").is_none(), used);
+        assert_eq!(situation.filter().notes.is_empty(), used);
     }
 }
 

@@ -200,3 +200,27 @@ fn windows_conditions_of_each_capability() {
     assert_eq!(count(WindowsCapability::RestorePage), 1);
     assert_eq!(count(WindowsCapability::Content), 1);
 }
+
+/// The document for administrators lists every statement, and the tests that it names exist.
+#[test]
+fn the_document_lists_every_statement() {
+    const SOURCES: [&str; 5] = [
+        include_str!("tests.rs"),
+        include_str!("../apps/tests.rs"),
+        include_str!("../plan/tests.rs"),
+        include_str!("../strip/tests.rs"),
+        include_str!("../mobileconfig.rs"),
+    ];
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/managed-devices.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    for row in STATEMENTS {
+        assert!(document.contains(&format!("| {} |", row.requirement)), "{}", row.requirement);
+    }
+    let named: HashSet<&str> =
+        document.split('`').filter(|word| word.starts_with("s00") && !word.contains(' ')).collect();
+    assert!(named.len() > 30, "{}", named.len());
+    for name in named {
+        let written = format!("fn {name}()");
+        assert!(SOURCES.iter().any(|source| source.contains(&written)), "{name}");
+    }
+}
