@@ -1,18 +1,4 @@
 //! Whether a backup goes back to the device it came from.
-//!
-//! # What "certain" means
-//!
-//! A backup states each of serial number and UDID at least twice: in `Info.plist`, and in
-//! `Manifest.plist` under `Lockdown`. All of them must be there, have the form that Apple gives
-//! out, and agree. An edited identity is the signature of tools that get round an enrolment, so
-//! a backup that contradicts itself, or that leaves one out, has no identity at all.
-//!
-//! The target's serial number must be given. By it alone the organisation's server knows a
-//! device, and two devices never share one, so it decides when no UDID of the target is given.
-//! When one is given, it must say the same as the serial number: both equal is the same device,
-//! both different is another. One equal and one different is no device that exists.
-//!
-//! Whatever is not certain is [`Identity::Unknown`], and nothing is left out for it.
 
 use std::fmt;
 
@@ -289,8 +275,21 @@ impl DifferentDevice {
     }
 }
 
-/// Finds out whether a backup goes back to the device it came from. Source: MANAGED rules 000-9,
-/// 001-19 and 001-24; what "certain" means stands at the top of this module.
+/// Finds out whether a backup goes back to the device it came from (000-9, 001-19, 001-24).
+///
+/// # What "certain" means
+///
+/// A backup states each of serial number and UDID at least twice: in `Info.plist`, and in
+/// `Manifest.plist` under `Lockdown`. All of them must be there, have the form that Apple gives
+/// out, and agree. An edited identity is the signature of tools that get round an enrolment, so
+/// a backup that contradicts itself, or that leaves one out, has no identity at all.
+///
+/// The target's serial number must be given. By it alone the organisation's server knows a
+/// device, and two devices never share one, so it decides when no UDID of the target is given.
+/// When one is given, it must say the same as the serial number: both equal is the same device,
+/// both different is another. One equal and one different is no device that exists.
+///
+/// Whatever is not certain is [`Identity::Unknown`], and nothing is left out for it.
 #[must_use]
 pub fn compare(source: &SourceIdentity, target: &TargetIdentity) -> Identity {
     match certain(source, target) {

@@ -23,6 +23,10 @@ use crate::policy_file::Restrictions;
 pub const MAX_PROFILE: usize = 64 << 20;
 
 /// The property list of a profile, out of whatever it was wrapped in.
+///
+/// The caller parses it, by a parser with limits, and gives the tree to
+/// [`ConfigurationProfile::from_value`]: property lists are graphs, and a small one may unfold to
+/// more than any memory.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ProfileFile<'a> {

@@ -1,47 +1,4 @@
 //! The policy file: what an administrator knows and a bundle cannot.
-//!
-//! ```toml
-//! managed_application_list = "answer.plist"       # saved answers to the MDM commands
-//! installed_application_list = "installed.plist"
-//! profiles = ["restrictions.mobileconfig"]
-//!
-//! [target]
-//! serial = "F2LXXXXXXXXX"
-//! udid = "00008030-001A2B3C4D5E6F70"
-//! ios = "18.5"
-//! in_abm = "yes"                                  # yes, no, unknown
-//! mdm_assigned = true
-//!
-//! [mdm]
-//! server = "intune"                               # intune, other: the target's MDM
-//! source_server = "other"                         # the same, of the backup's enrolment
-//! accepts_checkin = true
-//! retired = false
-//! certificate_expires = 2027-01-31
-//! employee_plan = false                           # Apple Business Essentials
-//! ignores_profile_from_backup = false             # do_not_use_profile_from_backup, iOS 26
-//! prevents_app_backup = true                      # Intune's setting
-//!
-//! [restrictions]
-//! allow_enterprise_book_backup = false
-//! force_encrypted_backup = true
-//! allow_managed_app_backup = true
-//!
-//! [[app]]
-//! bundle_id = "com.example.mail"
-//! flags = 1                                       # 0, 1, 4, 5
-//! include_in_backup = true                        # as a declaration states it
-//! assignment = "required"                         # required, available
-//! licence = "device"                              # none, user, device, lob
-//! groups = ["group.com.example"]                  # all groups of the app
-//!
-//! [[group]]
-//! id = "group.com.example"
-//! apps = ["com.example.mail"]                     # all owners of the group
-//! ```
-//!
-//! Everything may be left out. A key that is not known is an error, since it may be one that was
-//! meant to keep something.
 
 mod read;
 #[cfg(test)]
@@ -57,6 +14,49 @@ use crate::tables::{AppType, Assignment};
 pub const MAX_POLICY_FILE: usize = 1 << 20;
 
 /// A policy file that was read and checked.
+///
+/// ```toml
+/// managed_application_list = "answer.plist"       # saved answers to the MDM commands
+/// installed_application_list = "installed.plist"
+/// profiles = ["restrictions.mobileconfig"]
+///
+/// [target]
+/// serial = "F2LXXXXXXXXX"
+/// udid = "00008030-001A2B3C4D5E6F70"
+/// ios = "18.5"
+/// in_abm = "yes"                                  # yes, no, unknown
+/// mdm_assigned = true
+///
+/// [mdm]
+/// server = "intune"                               # intune, other: the target's MDM
+/// source_server = "other"                         # the same, of the backup's enrolment
+/// accepts_checkin = true
+/// retired = false
+/// certificate_expires = 2027-01-31
+/// employee_plan = false                           # Apple Business Essentials
+/// ignores_profile_from_backup = false             # do_not_use_profile_from_backup, iOS 26
+/// prevents_app_backup = true                      # Intune's setting
+///
+/// [restrictions]
+/// allow_enterprise_book_backup = false
+/// force_encrypted_backup = true
+/// allow_managed_app_backup = true
+///
+/// [[app]]
+/// bundle_id = "com.example.mail"
+/// flags = 1                                       # 0, 1, 4, 5
+/// include_in_backup = true                        # as a declaration states it
+/// assignment = "required"                         # required, available
+/// licence = "device"                              # none, user, device, lob
+/// groups = ["group.com.example"]                  # all groups of the app
+///
+/// [[group]]
+/// id = "group.com.example"
+/// apps = ["com.example.mail"]                     # all owners of the group
+/// ```
+///
+/// Everything may be left out. A key that is not known is an error, since it may be one that was
+/// meant to keep something.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PolicyFile {

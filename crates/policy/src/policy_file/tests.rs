@@ -85,6 +85,21 @@ fn every_key() {
     assert_eq!(PolicyFile::parse("x", &marked).unwrap(), policy);
 }
 
+/// The example in the documentation is a policy file, with every key.
+#[test]
+fn the_documented_example() {
+    let source = include_str!("../policy_file.rs");
+    let (_, rest) = source.split_once("/// ```toml\n").unwrap();
+    let (example, _) = rest.split_once("/// ```\n").unwrap();
+    let text: String =
+        example.lines().map(|line| format!("{}\n", line.trim_start_matches("/// "))).collect();
+    let policy = parse(&text.replace("///", "")).unwrap();
+    assert_eq!(policy.apps[0].flags, Some(AppFlags { remove_on_unenrol: true, no_backup: false }));
+    for key in WHOLE.lines().filter_map(|line| line.split_once(" = ")) {
+        assert!(text.contains(&format!("{} = ", key.0)), "{}", key.0);
+    }
+}
+
 #[test]
 fn dates() {
     for (text, seconds) in [
