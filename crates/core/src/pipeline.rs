@@ -280,7 +280,10 @@ impl<K: Sink> Settle<'_, K> {
             }
         };
         self.tally.failed += 1;
-        if self.stop_on_problem { Err(error) } else { Ok(()) }
+        if self.stop_on_problem {
+            return Err(error);
+        }
+        self.sink.lost(&entry).map_err(RunError::Sink)
     }
 }
 

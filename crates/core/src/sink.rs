@@ -34,6 +34,17 @@ pub trait Sink {
     /// An error here ends the run, since the destination's catalog is no longer sound.
     fn commit(&mut self, entry: &Entry, staged: Self::Staged) -> Result<(), Self::Error>;
 
+    /// Hears of an entry that could not be staged, in its place in the order of commits. Its
+    /// payload is not in the destination. A destination with a catalog of its own may keep the
+    /// row, so that it can be seen what is missing; all others have nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// An error here ends the run, as one of [`commit`](Self::commit) does.
+    fn lost(&mut self, _entry: &Entry) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     /// Makes the destination final. Called once, after the last commit.
     ///
     /// # Errors

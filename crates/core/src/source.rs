@@ -59,6 +59,13 @@ pub trait Payload: Read + Send {
     fn faults(&self) -> Vec<Box<dyn Fault>> {
         Vec::new()
     }
+
+    /// Returns the open file whose whole content this payload is, from its start. A sink that
+    /// takes stored bytes as they are can then have the system copy or share them. Nothing once
+    /// a byte was read, and for a payload that is no file of its own.
+    fn stored_file(&self) -> Option<&std::fs::File> {
+        None
+    }
 }
 
 impl<T: AsRef<[u8]> + Send> Payload for std::io::Cursor<T> {}

@@ -67,6 +67,7 @@ mod mdm_answers;
 mod mobileconfig;
 mod plan;
 mod policy_file;
+mod presets;
 mod requirement;
 mod rules;
 mod selection;
@@ -95,6 +96,7 @@ pub use plan::{
     Refusal, Situation, StagedFor, Subject, plan,
 };
 pub use policy_file::{MAX_POLICY_FILE, Mdm, PolicyApp, PolicyFile, Restrictions, Server, Target};
+pub use presets::{PRESETS, Preset};
 pub use requirement::{Ground, Requirement};
 pub use rules::{EntryPatterns, EntryType, Explanation, Reason, Rules, RulesBuilder};
 pub use selection::{Counts, Dropped, Selection};

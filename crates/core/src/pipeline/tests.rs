@@ -205,6 +205,11 @@ impl Sink for Tree {
         Ok(())
     }
 
+    fn lost(&mut self, entry: &Entry) -> Result<(), Oops> {
+        self.files.push((format!("lost {}", entry.path), Vec::new()));
+        Ok(())
+    }
+
     fn finish(self) -> Result<Self::Summary, Oops> {
         Ok(self.files)
     }
@@ -262,7 +267,7 @@ fn every_row_is_done_skipped_or_failed() {
     let recorder = Recorder::default();
     let report = run(&source, &NoCaches, &Identity, tree(1), &threads(2), &recorder).unwrap();
     let names: Vec<_> = report.summary.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["a", "e", "f"]);
+    assert_eq!(names, ["a", "lost c", "lost bad", "e", "f"]);
     assert_eq!((report.listed, report.done, report.skipped, report.failed), (7, 3, 1, 3));
     assert_eq!((report.damaged, report.notices), (1, 1));
     let mut problems = recorder.problems.into_inner().unwrap();
