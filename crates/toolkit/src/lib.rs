@@ -66,7 +66,7 @@ pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
 pub use time::rfc3339;
 pub use verify::{
-    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, RecordedCounts, RecordedFile,
-    RecordedRun, RecordedSource, Subset, SubsetFacts, Verification, VerifyError, VerifyOptions,
-    catalog_sha256, verify,
+    CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError, RecordedCounts,
+    RecordedFile, RecordedRun, RecordedSource, Restorable, RestorableFacts, RestoreTarget, Subset,
+    SubsetFacts, Verification, VerifyError, VerifyOptions, catalog_sha256, verify,
 };
