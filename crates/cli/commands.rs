@@ -2,6 +2,7 @@
 
 mod cat;
 mod completions;
+mod diff;
 mod extract;
 mod find;
 mod generate;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
+    Diff(diff::DiffArgs),
     Keychain(keychain::KeychainArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
@@ -45,6 +47,7 @@ impl Command {
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
+            Self::Diff(args) => args.format(),
             Self::Keychain(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
@@ -61,6 +64,7 @@ impl Command {
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
+            Self::Diff(args) => diff::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),

@@ -7,6 +7,7 @@
 //!                                                      ├──▶ extract
 //!                                                      ├──▶ hash_files
 //!                                                      ├──▶ verify
+//!                                                      ├──▶ diff, with another one
 //!                                                      └──▶ keychain
 //! ```
 //!
@@ -35,6 +36,7 @@
 
 #![forbid(unsafe_code)]
 
+mod diff;
 mod extract;
 mod found;
 mod hash;
@@ -51,6 +53,10 @@ pub use bkp_crypto as crypto;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
 
+pub use diff::{
+    Aspect, Change, ContentCheck, DiffError, DiffNote, DiffOptions, DiffProblem, DiffReport,
+    DiffSide, Difference, Evidence, Side, diff, diff_notes,
+};
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use found::{BackupState, Found};
 pub use hash::{ContentHash, HashError, Hashes, hash_files};
