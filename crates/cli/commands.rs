@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod apps;
 mod cat;
 mod completions;
 mod extract;
@@ -10,6 +11,7 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod profiles;
 mod verify;
 
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
     Keychain(keychain::KeychainArgs),
+    Profiles(profiles::ProfilesArgs),
+    Apps(apps::AppsArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -46,6 +50,8 @@ impl Command {
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Profiles(args) => args.format(),
+            Self::Apps(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -62,6 +68,8 @@ impl Command {
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Profiles(args) => profiles::run(args, ui),
+            Self::Apps(args) => apps::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

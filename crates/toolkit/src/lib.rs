@@ -7,7 +7,8 @@
 //!                                                      ├──▶ extract
 //!                                                      ├──▶ hash_files
 //!                                                      ├──▶ verify
-//!                                                      └──▶ keychain
+//!                                                      ├──▶ keychain
+//!                                                      └──▶ profiles, apps
 //! ```
 //!
 //! ```no_run
@@ -42,12 +43,14 @@ mod inspect;
 mod keychain;
 mod list;
 mod locate;
+mod managed;
 mod time;
 mod verify;
 
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
 pub use bkp_crypto as crypto;
+pub use bkp_managed as managed_facts;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
 
@@ -64,6 +67,7 @@ pub use keychain::{
 };
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
+pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, stored_info_plist};
 pub use time::rfc3339;
 pub use verify::{
     CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, RecordedCounts, RecordedFile,
