@@ -3,7 +3,10 @@
 mod apps;
 mod cat;
 mod completions;
+mod decrypt;
+mod encrypt;
 mod extract;
+mod filter;
 mod find;
 mod generate;
 mod inspect;
@@ -12,6 +15,7 @@ mod list;
 mod ls;
 mod man;
 mod profiles;
+mod rekey;
 mod verify;
 
 use std::process::ExitCode;
@@ -33,6 +37,10 @@ pub(crate) enum Command {
     Keychain(keychain::KeychainArgs),
     Profiles(profiles::ProfilesArgs),
     Apps(apps::AppsArgs),
+    Filter(filter::FilterCommand),
+    Encrypt(encrypt::EncryptArgs),
+    Decrypt(decrypt::DecryptArgs),
+    Rekey(rekey::RekeyArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -52,6 +60,10 @@ impl Command {
             Self::Keychain(args) => args.format(),
             Self::Profiles(args) => args.format(),
             Self::Apps(args) => args.format(),
+            Self::Filter(args) => args.format(),
+            Self::Encrypt(args) => args.format(),
+            Self::Decrypt(args) => args.format(),
+            Self::Rekey(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -70,6 +82,10 @@ impl Command {
             Self::Keychain(args) => keychain::run(args, ui),
             Self::Profiles(args) => profiles::run(args, ui),
             Self::Apps(args) => apps::run(args, ui),
+            Self::Filter(args) => filter::run(args, ui),
+            Self::Encrypt(args) => encrypt::run(args, ui),
+            Self::Decrypt(args) => decrypt::run(args, ui),
+            Self::Rekey(args) => rekey::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

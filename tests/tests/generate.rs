@@ -159,8 +159,7 @@ fn rows_of_missing_files_are_damage() {
     assert_eq!((number(&json, "entries"), number(&json, "blobs")), (300, 9));
     let verified = sandbox.run(&["verify", "out", "--json", "--all"]).exits(20).json();
     let damage = |problem: &&Value| problem["severity"] == "damage";
-    let problems: Vec<_> =
-        verified["problems"].as_array().unwrap().iter().filter(damage).collect();
+    let problems: Vec<_> = verified["problems"].as_array().unwrap().iter().filter(damage).collect();
     assert_eq!(problems.len() as u64, number(&json, "files") - 9);
     assert!(problems.iter().all(|problem| problem["code"] == "missing-blob"));
 }

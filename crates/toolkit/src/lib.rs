@@ -8,7 +8,8 @@
 //!                                                      ├──▶ hash_files
 //!                                                      ├──▶ verify
 //!                                                      ├──▶ keychain
-//!                                                      └──▶ profiles, apps
+//!                                                      ├──▶ profiles, apps
+//!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
 //! ```
 //!
 //! ```no_run
@@ -44,6 +45,7 @@ mod keychain;
 mod list;
 mod locate;
 mod managed;
+mod rewrite;
 mod time;
 mod verify;
 
@@ -68,6 +70,10 @@ pub use keychain::{
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
 pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, stored_info_plist};
+pub use rewrite::{
+    EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
+    Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
+};
 pub use time::rfc3339;
 pub use verify::{
     CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, RecordedCounts, RecordedFile,

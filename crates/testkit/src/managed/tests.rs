@@ -45,13 +45,11 @@ fn enrolment_profiles_are_where_they_are_expected() {
     let name = stub_name(super::ENROLMENT);
     for case in all() {
         let there = case.spec.entries.iter().any(|entry| {
-            let store = [super::SYSTEM, super::USER, super::state::LEGACY].into_iter().any(
-                |(domain, folder)| {
-                    entry.domain == domain.as_bytes()
-                        && entry.path == format!("{folder}/{name}").as_bytes()
-                },
-            );
-            store
+            let stores = [super::SYSTEM, super::USER, super::state::LEGACY];
+            stores.into_iter().any(|(domain, folder)| {
+                entry.domain == domain.as_bytes()
+                    && entry.path == format!("{folder}/{name}").as_bytes()
+            })
         });
         assert_eq!(there, case.expected.in_backup, "{}", case.name);
     }
