@@ -3,6 +3,7 @@
 mod cat;
 mod completions;
 mod decrypt;
+mod diff;
 mod encrypt;
 mod extract;
 mod filter;
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
+    Diff(diff::DiffArgs),
     Keychain(keychain::KeychainArgs),
     Filter(filter::FilterCommand),
     Encrypt(encrypt::EncryptArgs),
@@ -53,6 +55,7 @@ impl Command {
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
+            Self::Diff(args) => args.format(),
             Self::Keychain(args) => args.format(),
             Self::Filter(args) => args.format(),
             Self::Encrypt(args) => args.format(),
@@ -73,6 +76,7 @@ impl Command {
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
+            Self::Diff(args) => diff::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
             Self::Filter(args) => filter::run(args, ui),
             Self::Encrypt(args) => encrypt::run(args, ui),

@@ -31,7 +31,7 @@ pub(crate) fn open(path: &Path, password: Option<&str>) -> Backup<Unlocked> {
 }
 
 /// Every row of a catalog as it is there, by fileID: names, and the MBFile blob or the record.
-fn rows(path: &Path, password: Option<&str>) -> BTreeMap<String, (String, Vec<u8>)> {
+pub(crate) fn rows(path: &Path, password: Option<&str>) -> BTreeMap<String, (String, Vec<u8>)> {
     let backup = open(path, password);
     let rows = backup.records().unwrap().map(|record| {
         let entry = bkp_core::Entry::from(record.unwrap());
@@ -545,13 +545,5 @@ pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
 }
 
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    let mut left = bytes;
-    while let Some(at) = left.iter().position(|byte| Some(byte) == needle.first()) {
-        left = &left[at..];
-        if left.starts_with(needle) {
-            return true;
-        }
-        left = &left[1..];
-    }
-    false
+    memchr::memmem::find(bytes, needle).is_some()
 }

@@ -7,6 +7,7 @@
 //!                                                      ├──▶ extract
 //!                                                      ├──▶ hash_files
 //!                                                      ├──▶ verify
+//!                                                      ├──▶ diff, with another one
 //!                                                      ├──▶ keychain
 //!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
 //! ```
@@ -36,6 +37,7 @@
 
 #![forbid(unsafe_code)]
 
+mod diff;
 mod extract;
 mod found;
 mod hash;
@@ -53,6 +55,10 @@ pub use bkp_crypto as crypto;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
 
+pub use diff::{
+    Aspect, Change, ContentCheck, DiffError, DiffNote, DiffOptions, DiffProblem, DiffReport,
+    DiffSide, Difference, Evidence, Side, diff, diff_notes,
+};
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use found::{BackupState, Found};
 pub use hash::{ContentHash, HashError, Hashes, hash_files};
@@ -72,7 +78,7 @@ pub use rewrite::{
 };
 pub use time::rfc3339;
 pub use verify::{
-    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, RecordedCounts, RecordedFile,
-    RecordedRun, RecordedSource, Subset, SubsetFacts, Verification, VerifyError, VerifyOptions,
-    catalog_sha256, verify,
+    CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError, RecordedCounts,
+    RecordedFile, RecordedRun, RecordedSource, Restorable, RestorableFacts, RestoreTarget, Subset,
+    SubsetFacts, Verification, VerifyError, VerifyOptions, catalog_sha256, verify,
 };
