@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! HmacSha256Kernel   rounds of PBKDF2, one chain            SHA-NI
-//! Sha1Kernel         digests of many files at once          AVX-512, SHA-NI, AVX2
+//! Sha1Kernel         digests of many files at once          AVX-512, AVX2
 //! ```
 //!
 //! Every kernel has a safe twin over the usual crates. A value of a kernel type is proof that the

@@ -13,8 +13,6 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
-mod sha_ni;
-#[cfg(target_arch = "x86_64")]
 mod wide;
 
 use std::fmt;
@@ -128,8 +126,6 @@ enum Kind {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
-    ShaNi,
-    #[cfg(target_arch = "x86_64")]
     Avx2,
 }
 
@@ -146,14 +142,10 @@ impl Sha1Kernel {
     /// Returns every kernel that works here, the best one first.
     pub fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        let fast = [
-            (avx512::detected as fn() -> bool, Kind::Avx512),
-            (sha_ni::detected, Kind::ShaNi),
-            (avx2::detected, Kind::Avx2),
-        ]
-        .into_iter()
-        .filter(|(detected, _)| !cfg!(feature = "force-portable") && detected())
-        .map(|(_, kind)| kind);
+        let fast = [(avx512::detected as fn() -> bool, Kind::Avx512), (avx2::detected, Kind::Avx2)]
+            .into_iter()
+            .filter(|(detected, _)| !cfg!(feature = "force-portable") && detected())
+            .map(|(_, kind)| kind);
         #[cfg(not(target_arch = "x86_64"))]
         let fast = std::iter::empty();
         fast.chain([Kind::Portable]).map(Self)
@@ -173,8 +165,6 @@ impl Sha1Kernel {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "AVX-512",
             #[cfg(target_arch = "x86_64")]
-            Kind::ShaNi => "SHA-NI",
-            #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "AVX2",
         }
     }
@@ -187,8 +177,6 @@ impl Sha1Kernel {
             Kind::Portable => 1,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => avx512::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Kind::ShaNi => sha_ni::LANES,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => avx2::LANES,
         }
@@ -221,8 +209,6 @@ impl Sha1Kernel {
             Kind::Portable => one_by_one(jobs),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => in_lanes(jobs, avx512::FEWEST, avx512::compress),
-            #[cfg(target_arch = "x86_64")]
-            Kind::ShaNi => in_lanes(jobs, sha_ni::FEWEST, sha_ni::compress),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => in_lanes(jobs, avx2::FEWEST, avx2::compress),
         }
