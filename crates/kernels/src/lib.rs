@@ -3,6 +3,7 @@
 //! ```text
 //! HmacSha256Kernel   rounds of PBKDF2, one chain            SHA-NI
 //! Sha1Kernel         digests of many files at once          AVX-512, AVX2
+//! CbcKernel          AES-256-CBC encryption of many files   VAES-512, AES-NI
 //! ```
 //!
 //! Every kernel has a safe twin over the usual crates. A value of a kernel type is proof that the
@@ -15,11 +16,13 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod cbc;
 mod hmac_sha256;
 mod lanes;
 mod sha1;
 #[cfg(test)]
 mod testing;
 
+pub use cbc::{CbcKernel, CbcPiece, CbcStream};
 pub use hmac_sha256::HmacSha256Kernel;
 pub use sha1::{Sha1Kernel, Sha1Piece, Sha1Stream};
