@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod cbc;
+mod cbc_lanes;
 mod error;
 mod kdf;
 mod keybag;
@@ -41,6 +42,7 @@ mod testing;
 mod wrap;
 
 pub use cbc::{CbcReader, Ending, decrypt_in_place};
+pub use cbc_lanes::{CbcLanes, CbcPayload, pad};
 pub use error::{
     Cancelled, FileKeyError, IntegrityError, KeybagError, LegacyError, Tag, UnlockError,
 };

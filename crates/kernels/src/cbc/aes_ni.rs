@@ -8,6 +8,8 @@
 //!
 //! Round keys are wiped from memory of ours. What is left in registers and spilled stack slots is not.
 
+#![expect(clippy::needless_range_loop, reason = "a lane is a place in several arrays")]
+
 use std::arch::x86_64::{
     __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_bslli_si128,
     _mm_loadu_si128, _mm_setzero_si128, _mm_shuffle_epi32, _mm_storeu_si128, _mm_xor_si128,

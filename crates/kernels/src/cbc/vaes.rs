@@ -8,6 +8,8 @@
 //!
 //! Round keys are wiped from memory of ours. What is left in registers and spilled stack slots is not.
 
+#![expect(clippy::needless_range_loop, reason = "a lane is a place in several arrays")]
+
 use std::arch::x86_64::{
     __m512i, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_castsi128_si512,
     _mm512_extracti32x4_epi32, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_setzero_si512,
