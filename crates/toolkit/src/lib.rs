@@ -8,7 +8,8 @@
 //!                                                      ├──▶ hash_files
 //!                                                      ├──▶ verify
 //!                                                      ├──▶ diff, with another one
-//!                                                      └──▶ keychain
+//!                                                      ├──▶ keychain
+//!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
 //! ```
 //!
 //! ```no_run
@@ -44,6 +45,7 @@ mod inspect;
 mod keychain;
 mod list;
 mod locate;
+mod rewrite;
 mod time;
 mod verify;
 
@@ -70,6 +72,10 @@ pub use keychain::{
 };
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
+pub use rewrite::{
+    EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
+    Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
+};
 pub use time::rfc3339;
 pub use verify::{
     CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError, RecordedCounts,
