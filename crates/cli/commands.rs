@@ -1,8 +1,13 @@
 //! The subcommands, one file each.
 
+mod apps;
 mod cat;
 mod completions;
+mod decrypt;
+mod diff;
+mod encrypt;
 mod extract;
+mod filter;
 mod find;
 mod generate;
 mod inspect;
@@ -10,6 +15,8 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod profiles;
+mod rekey;
 mod verify;
 
 use std::process::ExitCode;
@@ -28,7 +35,14 @@ pub(crate) enum Command {
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
+    Diff(diff::DiffArgs),
     Keychain(keychain::KeychainArgs),
+    Profiles(profiles::ProfilesArgs),
+    Apps(apps::AppsArgs),
+    Filter(filter::FilterCommand),
+    Encrypt(encrypt::EncryptArgs),
+    Decrypt(decrypt::DecryptArgs),
+    Rekey(rekey::RekeyArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -45,7 +59,14 @@ impl Command {
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
+            Self::Diff(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Profiles(args) => args.format(),
+            Self::Apps(args) => args.format(),
+            Self::Filter(args) => args.format(),
+            Self::Encrypt(args) => args.format(),
+            Self::Decrypt(args) => args.format(),
+            Self::Rekey(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -61,7 +82,14 @@ impl Command {
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
+            Self::Diff(args) => diff::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Profiles(args) => profiles::run(args, ui),
+            Self::Apps(args) => apps::run(args, ui),
+            Self::Filter(args) => filter::run(args, ui),
+            Self::Encrypt(args) => encrypt::run(args, ui),
+            Self::Decrypt(args) => decrypt::run(args, ui),
+            Self::Rekey(args) => rekey::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
