@@ -58,5 +58,5 @@ pub use payload::{BundlePayloads, StoredBlob};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use status_plist::StatusPlist;
-pub use storage::{Layout, Storage};
+pub use storage::{Layout, Storage, StorageBackend, Stored};
 pub use stored_index::StoredIndex;
