@@ -85,6 +85,14 @@ impl Stored {
         Self::new(Bytes::Reader(bytes), len)
     }
 
+    /// Returns the file, if it is one of a disk.
+    pub(crate) fn file(&self) -> Option<&std::fs::File> {
+        match &self.bytes {
+            Bytes::File(file) => Some(file),
+            Bytes::Memory(_) | Bytes::Reader(_) => None,
+        }
+    }
+
     /// Returns the length in bytes, as it was when the file was opened.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::io;
 
 use bkp_core::Fault;
 
-use crate::error::Cancelled;
+use crate::error::{Cancelled, RandomError};
 
 /// A sealed stream could not be written, or did not open.
 #[derive(Debug, thiserror::Error)]
@@ -20,11 +20,11 @@ pub enum SealedError {
         source: io::Error,
     },
     /// The system gave no random numbers.
-    #[error("the system gave no random numbers")]
+    #[error("the archive cannot be sealed")]
     Random {
         /// What it said.
         #[source]
-        source: getrandom::Error,
+        source: RandomError,
     },
     /// File: it does not begin as a sealed archive does.
     #[error("not a sealed archive: it begins otherwise")]

@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use super::error::SealedError;
 use super::segment::{self, STREAM_HEADER, TAG};
 use crate::kdf::{OnProgress, Pbkdf2, pbkdf2_sha256};
+use crate::random::SystemRandom;
 use crate::secret::{ArchiveKey, Key as _, Passphrase};
 
 /// What is written and accepted.
@@ -247,8 +248,8 @@ impl Sealing {
         else {
             return Err(SealedError::FewRounds { rounds, least: LEAST_ROUNDS });
         };
-        let mut salt = vec![0; 32];
-        getrandom::fill(&mut salt).map_err(|source| SealedError::Random { source })?;
+        let salt = SystemRandom::bytes::<32>();
+        let salt = salt.map_err(|source| SealedError::Random { source })?.to_vec();
         let key =
             ArchiveKey::try_init(|key| pbkdf2_sha256(passphrase, &salt, rounds, key, progress))?;
         let source = KeySource::Passphrase(Pbkdf2 { salt, rounds });

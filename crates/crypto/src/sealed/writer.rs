@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::error::SealedError;
 use super::header::Sealing;
 use super::segment::{PREFIX, SALT, STREAM_HEADER, STREAM_MARK, SegmentCipher, TAG};
+use crate::random::SystemRandom;
 
 /// Bytes that are sealed together for each thread.
 const EACH: usize = 2 << 20;
@@ -49,10 +50,9 @@ impl<W: Write> SealWriter<W> {
     /// Fails when `out` does, and when the system has no random numbers.
     pub fn new(mut out: W, sealing: Sealing) -> Result<Self, SealedError> {
         let Sealing { header, key } = sealing;
-        let (mut salt, mut prefix) = ([0; SALT], [0; PREFIX]);
-        for random in [&mut salt[..], &mut prefix] {
-            getrandom::fill(random).map_err(|source| SealedError::Random { source })?;
-        }
+        let random = |source| SealedError::Random { source };
+        let salt = SystemRandom::bytes::<SALT>().map_err(random)?;
+        let prefix = SystemRandom::bytes::<PREFIX>().map_err(random)?;
         out.write_all(header.as_bytes())
             .map_err(|source| SealedError::Io { action: "write", source })?;
         let cipher = SegmentCipher::new(&key, &salt, prefix, header.as_bytes());
