@@ -11,6 +11,7 @@
 
 mod bytes;
 mod directory;
+mod end;
 mod member;
 mod write;
 
