@@ -74,5 +74,5 @@ pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use row_patch::{Patch, RowPatch};
 pub use status_plist::{NewStatus, StatusPlist};
-pub use storage::{Layout, Storage};
+pub use storage::{Layout, Storage, StorageBackend, Stored};
 pub use stored_index::StoredIndex;
