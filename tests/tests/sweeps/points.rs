@@ -1,0 +1,399 @@
+//! Where a run is disturbed, and how.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::judge;
+use super::place::Place;
+use super::traced::{self, Ended};
+
+/// Which sweep.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sweep {
+    /// The process is killed.
+    Kill,
+    /// A call fails, or does less than it was asked for.
+    Error,
+}
+
+/// One disturbance of one run.
+#[derive(Clone, Debug)]
+pub(crate) enum Point {
+    /// What happens at the nth call of a thread.
+    Call { call: &'static str, number: u32, what: What, whose: Whose },
+    /// No file may be longer than this: a write ends short, and the next one fails.
+    FileSize(u64),
+    /// No more files than this may be open.
+    OpenFiles(u64),
+}
+
+/// Whose calls are counted. strace counts for each thread alone, so without this the main thread,
+/// which starts first, would be disturbed in place of the others.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Whose {
+    /// Those of the main thread.
+    Main,
+    /// Those of each thread on a path below the folder of the run.
+    On(String),
+    /// Those of each thread.
+    Any,
+}
+
+/// What happens at a call, in strace's words.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum What {
+    /// SIGKILL before the call is made.
+    Kill,
+    /// This error, once.
+    Once(&'static str),
+    /// This error, from then on: a full disk stays full.
+    FromThenOn(&'static str),
+    /// Nothing is done, and nothing is what it says it did.
+    Nothing,
+}
+
+/// Calls that change a file system, at which a run is killed. Between two of them nothing
+/// changes that could be found later. The last one is the end of the process.
+const KILLED_AT: &[&str] = &[
+    "open",
+    "openat",
+    "write",
+    "pwrite64",
+    "writev",
+    "pwritev",
+    "pwritev2",
+    "copy_file_range",
+    "sendfile",
+    "splice",
+    "ioctl",
+    "ftruncate",
+    "fallocate",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "mkdir",
+    "mkdirat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "sync_file_range",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "utimensat",
+    "fchown",
+    "fchownat",
+    "fsetxattr",
+    "close",
+    "flock",
+    "exit_group",
+];
+
+/// Calls and what may go wrong with them.
+fn failures(call: &str) -> &'static [What] {
+    use What::{FromThenOn, Nothing, Once};
+    match call {
+        "open" | "openat" => &[
+            Once("EIO"),
+            Once("EACCES"),
+            Once("EMFILE"),
+            Once("EINTR"),
+            Once("ENOSPC"),
+            FromThenOn("EMFILE"),
+            FromThenOn("ENOSPC"),
+        ],
+        "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" => &[
+            Once("EIO"),
+            Once("ENOSPC"),
+            Once("EDQUOT"),
+            Once("EINTR"),
+            Nothing,
+            FromThenOn("ENOSPC"),
+            FromThenOn("EDQUOT"),
+            FromThenOn("EIO"),
+        ],
+        "copy_file_range" | "sendfile" | "splice" => &[
+            Once("EIO"),
+            Once("ENOSPC"),
+            Once("EDQUOT"),
+            Once("EINTR"),
+            Once("EXDEV"),
+            Nothing,
+            FromThenOn("ENOSPC"),
+            FromThenOn("EXDEV"),
+            FromThenOn("EOPNOTSUPP"),
+        ],
+        "ioctl" => &[Once("EIO"), Once("ENOSPC"), Once("EOPNOTSUPP"), Once("EXDEV")],
+        "read" | "pread64" | "readv" | "preadv" => &[Once("EIO"), Once("EINTR"), FromThenOn("EIO")],
+        "getdents64" => &[Once("EIO"), Once("EINTR")],
+        "statx" | "newfstatat" | "fstat" | "lseek" => &[Once("EIO"), Once("EACCES")],
+        "ftruncate" | "fallocate" => {
+            &[Once("EIO"), Once("ENOSPC"), Once("EDQUOT"), Once("EINTR"), FromThenOn("EOPNOTSUPP")]
+        }
+        "link" | "linkat" | "symlink" | "symlinkat" | "mkdir" | "mkdirat" => {
+            &[Once("EIO"), Once("EACCES"), Once("ENOSPC"), Once("EDQUOT"), FromThenOn("ENOSPC")]
+        }
+        "rename" | "renameat" | "renameat2" => {
+            &[Once("EIO"), Once("EACCES"), Once("ENOSPC"), Once("EXDEV"), FromThenOn("EIO")]
+        }
+        "unlink" | "unlinkat" | "rmdir" => &[Once("EIO"), Once("EACCES"), FromThenOn("EIO")],
+        "fsync" | "fdatasync" | "syncfs" | "sync_file_range" => {
+            &[Once("EIO"), Once("ENOSPC"), Once("EDQUOT"), Once("EINTR"), FromThenOn("EIO")]
+        }
+        "chmod" | "fchmod" | "fchmodat" | "utimensat" | "fchown" | "fchownat" | "fsetxattr" => {
+            &[Once("EIO"), Once("EPERM"), FromThenOn("EPERM")]
+        }
+        "close" => &[Once("EIO"), Once("ENOSPC"), Once("EDQUOT"), Once("EINTR")],
+        "flock" => &[Once("EWOULDBLOCK"), Once("ENOLCK"), Once("EINTR")],
+        "getrandom" => &[Once("EIO"), Once("ENOSYS"), FromThenOn("EIO"), FromThenOn("ENOSYS")],
+        "clone3" => &[Once("EAGAIN"), FromThenOn("EAGAIN")],
+        _ => &[],
+    }
+}
+
+/// Further calls that may fail, besides those at which a run is killed.
+const FAILING: &[&str] = &[
+    "read",
+    "pread64",
+    "readv",
+    "preadv",
+    "getdents64",
+    "statx",
+    "newfstatat",
+    "fstat",
+    "lseek",
+    "getrandom",
+    "clone3",
+];
+
+impl What {
+    /// Spells it for `-e inject`.
+    fn words(self, call: &str, number: u32) -> String {
+        match self {
+            Self::Kill => format!("inject={call}:signal=KILL:when={number}"),
+            Self::Once(error) => format!("inject={call}:error={error}:when={number}"),
+            Self::FromThenOn(error) => format!("inject={call}:error={error}:when={number}+"),
+            Self::Nothing => format!("inject={call}:retval=0:when={number}"),
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill => f.write_str("killed"),
+            Self::Once(error) => f.write_str(error),
+            Self::FromThenOn(error) => write!(f, "{error} from then on"),
+            Self::Nothing => f.write_str("nothing done"),
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { call, number, what, whose } => match whose {
+                Whose::Main => write!(f, "{call} {number} of the main thread: {what}"),
+                Whose::On(path) => write!(f, "{call} {number} on {path:?}: {what}"),
+                Whose::Any => write!(f, "{call} {number} of any thread: {what}"),
+            },
+            Self::FileSize(bytes) => write!(f, "files of at most {bytes} bytes"),
+            Self::OpenFiles(files) => write!(f, "at most {files} open files"),
+        }
+    }
+}
+
+impl Point {
+    /// Names the row of the table that the point belongs to.
+    pub(crate) fn row(&self) -> &'static str {
+        match self {
+            Self::Call { call, .. } => call,
+            Self::FileSize(_) => "write, cut short",
+            Self::OpenFiles(_) => "open, too many files",
+        }
+    }
+
+    pub(crate) fn kills(&self) -> bool {
+        matches!(self, Self::Call { what: What::Kill, .. })
+    }
+
+    /// Tells whether this is a failure to bring what was written to the disk, which nobody may
+    /// pass over.
+    pub(crate) fn is_lost_sync(&self) -> bool {
+        let Self::Call { call, what, .. } = self else { return false };
+        matches!(*call, "fsync" | "fdatasync" | "syncfs")
+            && matches!(what, What::Once(error) | What::FromThenOn(error) if *error != "EINTR")
+    }
+
+    /// Tells whether cleaning up afterwards cannot be expected to work: it needs the very calls
+    /// that fail.
+    pub(crate) fn hinders_cleaning(&self) -> bool {
+        match self {
+            Self::Call { call, what, .. } => {
+                *what == What::Kill
+                    || matches!(
+                        *call,
+                        "open"
+                            | "openat"
+                            | "unlink"
+                            | "unlinkat"
+                            | "rmdir"
+                            | "getdents64"
+                            | "statx"
+                            | "newfstatat"
+                            | "fstat"
+                    )
+            }
+            Self::FileSize(_) => false,
+            Self::OpenFiles(_) => true,
+        }
+    }
+
+    /// Runs the command with this disturbance, and tells whether it happened.
+    pub(crate) fn run(&self, place: &Place) -> (Ended, bool) {
+        match self {
+            Self::Call { call, number, what, whose } => {
+                let words = [format!("trace={call}"), what.words(call, *number)];
+                let ended = traced::traced(place, whose, &words);
+                let hit = match what {
+                    What::Kill => ended.signal.is_some(),
+                    _ => traced::log(place).contains("(INJECTED)"),
+                };
+                (ended, hit)
+            }
+            Self::FileSize(bytes) => (limited(place, &format!("--fsize={bytes}")), true),
+            Self::OpenFiles(files) => (limited(place, &format!("--nofile={files}")), true),
+        }
+    }
+}
+
+/// Runs the command with less than it may need. The signal that comes with a file of too many
+/// bytes is ignored, so that the write fails.
+fn limited(place: &Place, limit: &str) -> Ended {
+    let words = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh", "prlimit", limit];
+    traced::below(place, &words.map(str::to_owned))
+}
+
+/// How often calls are made once the program has started.
+#[derive(Debug, Default)]
+struct Calls {
+    /// By call: how many of the main thread belong to the loader.
+    loader: BTreeMap<String, u32>,
+    /// By call: how many the main thread makes, those of the loader included.
+    main: BTreeMap<String, u32>,
+    /// By call and place: the most that any other thread makes.
+    others: BTreeMap<(String, Whose), u32>,
+}
+
+/// Counts the calls of one undisturbed run.
+fn count(place: &Place) -> Calls {
+    place.clear();
+    // `poll` is the first thing that the runtime of the language does.
+    let all: Vec<&str> = KILLED_AT.iter().chain(FAILING).copied().collect();
+    let ended = traced::traced(place, &Whose::Any, &[format!("trace={},poll", all.join(","))]);
+    judge::must_be_sound(place, &ended);
+    let log = traced::log(place);
+    let root = format!("<{}", place.root().display());
+    let mut calls = Calls::default();
+    let mut main = None;
+    let mut loading = true;
+    let mut others: BTreeMap<(&str, Whose, &str), u32> = BTreeMap::new();
+    for line in log.lines() {
+        let Some((thread, rest)) = line.split_once(char::is_whitespace) else { continue };
+        // Of a call that another thread interrupts, the first half has its name.
+        let Some((call, arguments)) = rest.trim_start().split_once('(') else { continue };
+        if !call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            continue;
+        }
+        if *main.get_or_insert(thread) == thread {
+            loading &= call != "poll";
+            *calls.main.entry(call.to_owned()).or_default() += 1;
+            if loading {
+                *calls.loader.entry(call.to_owned()).or_default() += 1;
+            }
+        } else {
+            let path = arguments.split_once(&root).and_then(|(_, path)| path.split_once('>'));
+            let whose = path.map_or(Whose::Any, |(path, _)| Whose::On(path.to_owned()));
+            *others.entry((call, whose, thread)).or_default() += 1;
+        }
+    }
+    assert!(!loading, "the start of the program was not found:\n{log}");
+    for ((call, whose, _), count) in others {
+        let most = calls.others.entry((call.to_owned(), whose)).or_default();
+        *most = count.max(*most);
+    }
+    calls
+}
+
+/// Lists the points of a sweep: all, or as many as are wanted, spread evenly.
+pub(crate) fn points(kind: Sweep, place: &Place) -> Vec<Point> {
+    let calls = count(place);
+    let most = largest_file(place);
+    let mut points = Vec::new();
+    for &call in KILLED_AT.iter().chain(FAILING) {
+        let count = |of: &BTreeMap<String, u32>| of.get(call).copied().unwrap_or(0);
+        let main = count(&calls.loader) + 1..=count(&calls.main);
+        let others = calls.others.iter().filter(|((name, _), _)| name == call);
+        let whats: &[What] = match kind {
+            Sweep::Kill if KILLED_AT.contains(&call) => &[What::Kill],
+            Sweep::Kill => &[],
+            Sweep::Error => failures(call),
+        };
+        for &what in whats {
+            let point = |number, whose| Point::Call { call, number, what, whose };
+            points.extend(main.clone().map(|number| point(number, Whose::Main)));
+            for ((_, whose), &count) in others.clone() {
+                points.extend((1..=count).map(|number| point(number, whose.clone())));
+            }
+        }
+    }
+    if kind == Sweep::Error {
+        let lengths = [0, 1, 15, 16, 34, 35, 100, 511, 512, 4_095, 4_096, 65_535, 65_536];
+        let lengths = lengths.into_iter().chain([most / 2, most - 1]);
+        let lengths: BTreeSet<u64> = lengths.filter(|length| *length < most).collect();
+        points.extend(lengths.into_iter().map(Point::FileSize));
+        points.extend((3..24).map(Point::OpenFiles));
+    }
+    spread(points, wanted())
+}
+
+/// The length of the longest file that the command has written.
+fn largest_file(place: &Place) -> u64 {
+    let mut most = 0;
+    let mut open = vec![place.out()];
+    while let Some(path) = open.pop() {
+        for entry in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
+            let metadata = entry.metadata().unwrap();
+            if metadata.is_dir() {
+                open.push(entry.path());
+            } else {
+                most = metadata.len().max(most);
+            }
+        }
+    }
+    most
+}
+
+/// How many points of a command and a number of threads to try: `BKP_SWEEP_POINTS`, or few.
+fn wanted() -> usize {
+    match std::env::var("BKP_SWEEP_POINTS") {
+        Ok(number) => number.parse().expect("BKP_SWEEP_POINTS is a number"),
+        Err(_) => 20,
+    }
+}
+
+/// Takes `wanted` of them, evenly spread.
+fn spread(points: Vec<Point>, wanted: usize) -> Vec<Point> {
+    let all = points.len();
+    if all <= wanted {
+        return points;
+    }
+    (0..wanted).map(|n| points[n * all / wanted].clone()).collect()
+}
