@@ -42,7 +42,20 @@ pub(crate) struct Node {
 impl Node {
     /// Tells whether both hold the same, whatever their times and permissions are.
     pub(crate) fn holds_the_same(&self, other: &Self) -> bool {
-        self.content == other.content && self.mode & 0o170_000 == other.mode & 0o170_000
+        self.content == other.content && self.kind() == other.kind()
+    }
+
+    pub(crate) fn is_empty_file(&self) -> bool {
+        self.is_file() && self.content[..] == Sha256::digest([])[..]
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind() == 0o100_000
+    }
+
+    /// The type bits of its mode.
+    fn kind(&self) -> u32 {
+        self.mode & 0o170_000
     }
 }
 
