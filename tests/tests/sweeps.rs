@@ -70,12 +70,6 @@ const COMMANDS: &[Swept] = &[
     Swept {
         name: "generate",
         source: plain,
-        line: "generate out --files 12 --rows 30 --total 400K",
-        output: Output::Bundle(None),
-    },
-    Swept {
-        name: "generate (encrypted)",
-        source: plain,
         line: "generate out --files 12 --rows 30 --encrypted --password-file pw --kdf-iterations 1",
         output: Output::Bundle(Some("pw")),
     },

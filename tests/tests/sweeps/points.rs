@@ -389,11 +389,24 @@ fn wanted() -> usize {
     }
 }
 
-/// Takes `wanted` of them, evenly spread.
+/// Takes about `wanted` of them: of each call and what happens there the same number, or all where
+/// there are fewer, evenly spread. So those that are rare, as renames and syncs are, are all there.
 fn spread(points: Vec<Point>, wanted: usize) -> Vec<Point> {
-    let all = points.len();
-    if all <= wanted {
-        return points;
+    let mut groups: BTreeMap<(&str, Option<What>), Vec<Point>> = BTreeMap::new();
+    for point in points {
+        let what = match &point {
+            Point::Call { what, .. } => Some(*what),
+            _ => None,
+        };
+        groups.entry((point.row(), what)).or_default().push(point);
     }
-    (0..wanted).map(|n| points[n * all / wanted].clone()).collect()
+    let taken = |each: usize| groups.values().map(|group| group.len().min(each)).sum::<usize>();
+    let longest = groups.values().map(Vec::len).max().unwrap_or(0);
+    let each = (1..=longest).find(|each| taken(*each) >= wanted).unwrap_or(longest);
+    let mut spread = Vec::new();
+    for group in groups.values() {
+        let (all, each) = (group.len(), each.min(group.len()));
+        spread.extend((0..each).map(|n| group[n * all / each].clone()));
+    }
+    spread
 }
