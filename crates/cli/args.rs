@@ -4,8 +4,10 @@ mod backup;
 mod filter;
 mod output;
 mod password;
+mod rewrite;
 
 pub(crate) use backup::BackupArgs;
 pub(crate) use filter::{ExplainArg, FilterArgs, Rule, TypeArg, parse_size};
 pub(crate) use output::{Format, GlobalArgs, JsonArg, ListingArgs, ProgressWhen};
-pub(crate) use password::PasswordArgs;
+pub(crate) use password::{NewPasswordArgs, PasswordArgs};
+pub(crate) use rewrite::RewriteArgs;

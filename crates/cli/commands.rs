@@ -2,7 +2,10 @@
 
 mod cat;
 mod completions;
+mod decrypt;
+mod encrypt;
 mod extract;
+mod filter;
 mod find;
 mod generate;
 mod inspect;
@@ -10,6 +13,7 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod rekey;
 mod verify;
 
 use std::process::ExitCode;
@@ -29,6 +33,10 @@ pub(crate) enum Command {
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
     Keychain(keychain::KeychainArgs),
+    Filter(filter::FilterCommand),
+    Encrypt(encrypt::EncryptArgs),
+    Decrypt(decrypt::DecryptArgs),
+    Rekey(rekey::RekeyArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -46,6 +54,10 @@ impl Command {
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Filter(args) => args.format(),
+            Self::Encrypt(args) => args.format(),
+            Self::Decrypt(args) => args.format(),
+            Self::Rekey(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -62,6 +74,10 @@ impl Command {
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Filter(args) => filter::run(args, ui),
+            Self::Encrypt(args) => encrypt::run(args, ui),
+            Self::Decrypt(args) => decrypt::run(args, ui),
+            Self::Rekey(args) => rekey::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

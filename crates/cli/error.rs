@@ -113,7 +113,7 @@ impl CommandError {
     pub(crate) fn destination_not_empty(name: &str) -> Self {
         let message = format!("{name} exists and is not empty");
         Self::new(Kind::DestinationExists, "destination-not-empty", message)
-            .help("name a new folder, or allow --overwrite")
+            .help("name a new folder")
     }
 
     /// Adds a line of advice.

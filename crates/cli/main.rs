@@ -5,6 +5,7 @@
 mod app;
 mod args;
 mod commands;
+mod destination;
 mod display;
 mod error;
 mod explain;
@@ -17,6 +18,7 @@ mod problems;
 mod progress;
 mod record;
 mod report;
+mod rewriting;
 mod rules;
 mod signals;
 mod ui;

@@ -15,9 +15,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::args::PasswordArgs;
+use crate::args::{NewPasswordArgs, PasswordArgs};
 use crate::display::Text;
 use crate::error::{CommandError, Kind, chain};
 use crate::signals::Stop;
@@ -36,28 +36,85 @@ enum Origin {
     Command(OsString),
     Descriptor(u32),
     Variable,
+    /// The user says that it is empty.
+    Empty,
 }
 
 /// Returns true when the user named a source of a password, so that it is wanted even where the
 /// command could do without.
 pub(crate) fn is_given(args: &PasswordArgs) -> bool {
-    origin(args).is_some()
+    origin_of(args).is_some()
 }
 
 /// Reads the password from the source given, else asks on the terminal.
 pub(crate) fn read(args: &PasswordArgs, stop: &Stop) -> Result<SecretString, CommandError> {
-    match origin(args) {
+    match origin_of(args) {
         Some(origin) => from_origin(&origin),
         None => terminal::ask("Backup password: ", stop)?.ok_or_else(none_available),
     }
 }
 
-fn origin(args: &PasswordArgs) -> Option<Origin> {
-    let PasswordArgs { password_file, password_command, password_fd } = args;
-    let file = |path: &Path| match path.to_str() {
+/// Reads the password that a new backup gets, else asks on the terminal, twice. An empty one is
+/// taken only from somebody who insists.
+pub(crate) fn read_new(
+    args: &NewPasswordArgs,
+    old: Option<&PasswordArgs>,
+    stop: &Stop,
+) -> Result<SecretString, CommandError> {
+    let NewPasswordArgs {
+        new_password_file,
+        new_password_command,
+        new_password_fd,
+        new_password_empty,
+    } = args;
+    let origin = if let Some(path) = new_password_file {
+        Some(file_or_stdin(path))
+    } else if let Some(command) = new_password_command {
+        Some(Origin::Command(command.clone()))
+    } else {
+        new_password_fd.map(Origin::Descriptor)
+    };
+    match (origin, new_password_empty) {
+        (None, 2..) => Ok(SecretString::default()),
+        (None, 1) => Err(CommandError::new(
+            Kind::Usage,
+            "password-empty",
+            "an empty password protects nothing",
+        )
+        .help("give --new-password-empty twice if that is what you want")),
+        (Some(Origin::Stdin), _)
+            if old.and_then(origin_of).is_some_and(|old| matches!(old, Origin::Stdin)) =>
+        {
+            let message = "both passwords are to be read from standard input";
+            Err(CommandError::new(Kind::Usage, "usage", message)
+                .help("read one of them from a file or a file descriptor"))
+        }
+        (Some(origin), _) => from_origin(&origin).map_err(|error| match error.code {
+            "password-empty" => error.help("to have none, give --new-password-empty twice"),
+            _ => error,
+        }),
+        (None, _) => {
+            let new = terminal::ask("New backup password: ", stop)?.ok_or_else(no_new_password)?;
+            let again = terminal::ask("The same again: ", stop)?.ok_or_else(no_new_password)?;
+            if new.expose_secret() != again.expose_secret() {
+                let message = "the two passwords typed differ";
+                return Err(CommandError::new(Kind::Usage, "passwords-differ", message));
+            }
+            Ok(new)
+        }
+    }
+}
+
+fn file_or_stdin(path: &Path) -> Origin {
+    match path.to_str() {
         Some("-") => Origin::Stdin,
         _ => Origin::File(path.to_owned()),
-    };
+    }
+}
+
+fn origin_of(args: &PasswordArgs) -> Option<Origin> {
+    let PasswordArgs { password_file, password_command, password_fd, password_empty } = args;
+    let file = file_or_stdin;
     // A variable that is set to nothing is as good as unset: that is how scripts clear one.
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(path) = password_file {
@@ -66,6 +123,8 @@ fn origin(args: &PasswordArgs) -> Option<Origin> {
         Some(Origin::Command(command.clone()))
     } else if let Some(fd) = password_fd {
         Some(Origin::Descriptor(*fd))
+    } else if *password_empty {
+        Some(Origin::Empty)
     } else if let Some(path) = variable(ENV_FILE) {
         Some(file(Path::new(&path)))
     } else {
@@ -86,6 +145,7 @@ fn from_origin(origin: &Origin) -> Result<SecretString, CommandError> {
             File::open(format!("/dev/fd/{fd}")).map_err(LineError::Open).and_then(first_line)
         }
         Origin::Command(command) => from_command(command),
+        Origin::Empty => Ok(SecretString::default()),
         Origin::Variable => {
             let value = zeroize::Zeroizing::new(
                 std::env::var_os(ENV_VALUE).map(OsString::into_encoded_bytes).unwrap_or_default(),
@@ -120,6 +180,18 @@ fn from_command(command: &OsStr) -> Result<SecretString, LineError> {
     if status.success() { line } else { Err(LineError::Command(status)) }
 }
 
+fn no_new_password() -> CommandError {
+    CommandError::new(
+        Kind::PasswordNeeded,
+        "password-needed",
+        "the new backup needs a password, and none was given",
+    )
+    .help(
+        "give it with --new-password-file FILE (- reads stdin), --new-password-command CMD or \
+         --new-password-fd N, or run on a terminal to be asked",
+    )
+}
+
 fn none_available() -> CommandError {
     CommandError::new(
         Kind::PasswordNeeded,
@@ -141,6 +213,7 @@ impl Origin {
             Self::Command(_) => "the password command".to_owned(),
             Self::Descriptor(fd) => format!("file descriptor {fd}"),
             Self::Variable => format!("the variable {ENV_VALUE}"),
+            Self::Empty => "--password-empty".to_owned(),
         }
     }
 }

@@ -10,7 +10,7 @@ use bkp_toolkit::Hashes;
 use bkp_toolkit::bundle::Bundle;
 use bkp_toolkit::core::Problem;
 use bkp_toolkit::policy::{Dropped, Selection};
-use bkp_toolkit::restore::{RunCounts, RunFile, RunItem, RunLeftOut, RunRecord, RunSource};
+use bkp_toolkit::restore::{RunCounts, RunFile, RunItem, RunLeftOut, RunOutput, RunRecord, RunSource};
 
 use crate::display::Rfc3339;
 use crate::error::CommandError;
@@ -29,17 +29,20 @@ pub(crate) struct Record<'r> {
     pub(crate) selection: Option<&'r Selection<'r>>,
     /// What files held, when that was asked for.
     pub(crate) hashes: Option<Hashes>,
+    /// What was written, where that is a backup itself.
+    pub(crate) output: Option<RunOutput>,
 }
 
 impl Record<'_> {
     /// Writes the record beside `out` and returns where it is.
     pub(crate) fn write(self, bundle: &Bundle, out: &Path) -> Result<PathBuf, CommandError> {
-        let Self { command, started, path, counts, items, selection, hashes } = self;
+        let Self { command, started, path, counts, items, selection, hashes, output } = self;
         let arguments = arguments(std::env::args_os().skip(1));
         let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
         record.started = started.to_string();
         record.finished = Rfc3339::now().to_string();
         record.source = source(bundle, path);
+        record.output = output;
         record.counts = counts;
         record.items = items
             .iter()
@@ -82,14 +85,18 @@ fn left_out(selection: &Selection<'_>) -> Vec<RunLeftOut> {
 /// Returns the arguments without what may hold a secret: a command that prints a password may
 /// have it in its own words.
 fn arguments(args: impl Iterator<Item = OsString>) -> Vec<String> {
-    const SECRET: &str = "--password-command";
+    const SECRETS: [&str; 3] =
+        ["--password-command", "--new-password-command", "--password-command-b"];
     let mut secret_follows = false;
     args.map(|arg| {
-        let redacted = std::mem::replace(&mut secret_follows, arg == OsStr::new(SECRET));
-        let assigned = arg.as_bytes().starts_with(b"--password-command=");
+        let names = |secret: &&str| arg == OsStr::new(secret);
+        let redacted = std::mem::replace(&mut secret_follows, SECRETS.iter().any(names));
+        let assigned = SECRETS.iter().find(|secret| {
+            arg.as_bytes().strip_prefix(secret.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+        });
         match (redacted, assigned) {
             (true, _) => "[redacted]".to_owned(),
-            (false, true) => format!("{SECRET}=[redacted]"),
+            (false, Some(secret)) => format!("{secret}=[redacted]"),
             _ => arg.to_string_lossy().into_owned(),
         }
     })
@@ -115,10 +122,14 @@ mod tests {
 
     #[test]
     fn commands_that_print_passwords_are_not_recorded() {
-        let args = ["extract", "--password-command", "echo pw", "--password-command=echo pw", "B"];
-        assert_eq!(
-            arguments(args.into_iter().map(Into::into)),
-            ["extract", "--password-command", "[redacted]", "--password-command=[redacted]", "B"]
-        );
+        for option in ["--password-command", "--new-password-command"] {
+            let assigned = format!("{option}=echo pw");
+            let args = ["extract", option, "echo pw", &assigned, "B"];
+            let redacted = format!("{option}=[redacted]");
+            assert_eq!(
+                arguments(args.into_iter().map(Into::into)),
+                ["extract", option, "[redacted]", &redacted, "B"]
+            );
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use bkp_toolkit::core::{Domain, RelPath};
-use bkp_toolkit::policy::{EntryType, Rules, RulesBuilder};
+use bkp_toolkit::policy::{EntryType, Preset, Rules, RulesBuilder};
 
 use crate::args::{FilterArgs, Rule, TypeArg};
 use crate::error::{CommandError, Kind};
@@ -26,6 +26,15 @@ pub(crate) fn build(args: &FilterArgs) -> Result<Rules, CommandError> {
             Rule::IncludeFrom(path) => from_file(builder, path, Some(b"+ "))?,
             Rule::ExcludeFrom(path) => from_file(builder, path, Some(b"- "))?,
             Rule::File(path) => from_file(builder, path, None)?,
+            Rule::Preset(name) => match Preset::find(name) {
+                Some(preset) => {
+                    builder.preset(preset).map_err(|error| CommandError::of_fault(&error))?
+                }
+                None => {
+                    let message = format!("there is no preset \"{name}\"");
+                    return Err(CommandError::new(Kind::Usage, "bad-preset", message));
+                }
+            },
         };
     }
     if let Some(size) = *min_size {

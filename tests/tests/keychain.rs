@@ -17,7 +17,7 @@ const SECRET: &str = "canary-93ab-Sëcret";
 /// What every form of it has.
 const TRACES: [&str; 3] = ["canary", "Y2FuYXJ5LTkzYWI", "63616e617279"];
 
-fn bundle(encrypted: bool, keychain: &KeychainSpec) -> BundleSpec {
+pub(crate) fn bundle(encrypted: bool, keychain: &KeychainSpec) -> BundleSpec {
     let mut spec = BundleSpec::new(21);
     spec.encryption = encrypted.then(|| Encryption::new(cases::PASSWORD));
     spec.entries = vec![
@@ -32,7 +32,7 @@ fn password(class: u32) -> KeychainItem {
 }
 
 /// Every class of both versions, and something of every table.
-fn sound() -> KeychainSpec {
+pub(crate) fn sound() -> KeychainSpec {
     let table = |table: &str, class| password(class).with(|item| item.table = table.into());
     let mut items: Vec<_> = (6..=11).map(password).collect();
     items.push(password(6).with(|item| item.version = 2));

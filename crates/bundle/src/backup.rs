@@ -206,6 +206,49 @@ impl Bundle {
         Ok(Box::new(stored))
     }
 
+    /// Reads `Manifest.plist` as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read, or is longer than is ever read of it.
+    pub fn manifest_bytes(&self) -> Result<Vec<u8>, BundleError> {
+        stored(&self.storage, "Manifest.plist", &plist_guard::Limits::MANIFEST)
+    }
+
+    /// Reads `Info.plist` as it is stored; nothing when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`manifest_bytes`](Self::manifest_bytes) does.
+    pub fn info_bytes(&self) -> Result<Option<Vec<u8>>, BundleError> {
+        present(stored(&self.storage, "Info.plist", &plist_guard::Limits::INFO))
+    }
+
+    /// Reads `Status.plist` as it is stored; nothing when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`manifest_bytes`](Self::manifest_bytes) does.
+    pub fn status_bytes(&self) -> Result<Option<Vec<u8>>, BundleError> {
+        present(stored(&self.storage, "Status.plist", &plist_guard::Limits::STATUS))
+    }
+
+    /// Returns whether a journal lies beside the catalog, so that the catalog's file alone is not
+    /// its whole state.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the folder cannot be listed.
+    pub fn has_sidecars(&self) -> Result<bool, BundleError> {
+        for name in ["Manifest.db-wal", "Manifest.db-journal"] {
+            let len = self.storage.len(name).map_err(|source| BundleError::file(name, source))?;
+            if len.is_some_and(|len| len > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns what `Manifest.plist` says.
     #[must_use]
     pub fn manifest(&self) -> &ManifestPlist {
@@ -277,14 +320,30 @@ fn major_version(manifest: &ManifestPlist) -> Option<u32> {
     manifest.version.as_deref()?.split('.').next()?.trim().parse().ok()
 }
 
+/// Reads a property list as it is stored.
+fn stored(
+    storage: &Storage,
+    name: &'static str,
+    limits: &plist_guard::Limits,
+) -> Result<Vec<u8>, BundleError> {
+    let limit = u64::try_from(limits.bytes).unwrap_or(u64::MAX);
+    storage.read(name, limit).map_err(|source| BundleError::file(name, source))
+}
+
+fn present(file: Result<Vec<u8>, BundleError>) -> Result<Option<Vec<u8>>, BundleError> {
+    match file {
+        Err(BundleError::Missing { .. }) => Ok(None),
+        file => file.map(Some),
+    }
+}
+
 fn read<T>(
     storage: &Storage,
     name: &'static str,
     limits: &plist_guard::Limits,
     parse: impl FnOnce(&[u8]) -> Result<T, PlistError>,
 ) -> Result<T, BundleError> {
-    let limit = u64::try_from(limits.bytes).unwrap_or(u64::MAX);
-    let bytes = storage.read(name, limit).map_err(|source| BundleError::file(name, source))?;
+    let bytes = stored(storage, name, limits)?;
     parse(&bytes).map_err(|source| {
         // A bomb is called one even where something else is wrong with it as well.
         let source = match plist_guard::check(&bytes, limits) {

@@ -11,7 +11,11 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod write;
+
 use std::borrow::Cow;
+
+pub(crate) use write::write;
 
 /// The first eight bytes of every binary property list that a device writes.
 pub(crate) const MAGIC: &[u8; 8] = b"bplist00";

@@ -4,7 +4,7 @@ use bkp_core::{Domain, RelPath};
 
 use crate::manifest_db::DbRecords;
 use crate::manifest_mbdb::MbdbRows;
-use crate::{BundleError, BundleRecord, ManifestDb, ManifestMbdb, Notice};
+use crate::{BundleError, BundleRecord, CatalogKind, ManifestDb, ManifestMbdb, Notice};
 
 /// What a bundle says it holds.
 #[derive(Debug)]
@@ -22,6 +22,27 @@ impl Catalog {
         match self {
             Self::Db(_) => "manifest.db",
             Self::Mbdb(_) => "manifest.mbdb",
+        }
+    }
+
+    /// Returns which form this catalog has.
+    #[must_use]
+    pub fn kind(&self) -> CatalogKind {
+        match self {
+            Self::Db(_) => CatalogKind::Db,
+            Self::Mbdb(_) => CatalogKind::Mbdb,
+        }
+    }
+
+    /// Returns whether each row is encrypted on its own, as iOS 10.0 did (FORMAT.md 2.3).
+    ///
+    /// # Errors
+    ///
+    /// Fails when the catalog cannot be queried.
+    pub fn has_encrypted_cells(&self) -> Result<bool, BundleError> {
+        match self {
+            Self::Db(db) => Ok(db.has_encrypted_cells()?),
+            Self::Mbdb(_) => Ok(false),
         }
     }
 

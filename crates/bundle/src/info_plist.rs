@@ -1,6 +1,10 @@
 //! `Info.plist`: what the host wrote of the device and its apps.
 
+mod write;
+
 use crate::plist_guard::{Fields, Limits, PlistError, PlistWarning};
+
+pub use write::NewInfo;
 
 /// What `Info.plist` says. Source: FORMAT.md 1.1.
 ///

@@ -17,7 +17,9 @@
 mod backup;
 mod bplist;
 mod catalog;
+mod catalog_writer;
 mod database;
+mod device_description;
 mod error;
 mod info_plist;
 mod keychain;
@@ -27,12 +29,14 @@ mod manifest_db;
 mod manifest_mbdb;
 mod manifest_plist;
 mod mbdb;
-mod mbfile;
+pub mod mbfile;
 mod payload;
 pub mod plist_guard;
+mod plist_tree;
 #[cfg(test)]
 mod real;
 mod record;
+mod row_patch;
 pub mod sqlite_image;
 mod status_plist;
 mod storage;
@@ -42,21 +46,26 @@ mod testing;
 
 pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
+pub use catalog_writer::{
+    CatalogImage, CatalogKind, CatalogWriteError, CatalogWriter, carries_digest,
+};
 pub use database::{DatabaseError, DatabaseReport, check_database};
+pub use device_description::DeviceDescription;
 pub use error::{BundleError, CatalogError, Notice, PayloadError};
-pub use info_plist::{InfoApplication, InfoPlist};
+pub use info_plist::{InfoApplication, InfoPlist, NewInfo};
 pub use keychain::{
     AttributeValue, FoundKeychain, Keychain, KeychainItem, KeychainItemError, KeychainTable,
     OpenedItem, PersistentRef,
 };
 pub use manifest_db::{DbRecords, ManifestDb};
 pub use manifest_mbdb::{ManifestMbdb, MbdbRows};
-pub use manifest_plist::{Application, Lockdown, ManifestPlist};
+pub use manifest_plist::{Application, Lockdown, ManifestEdit, ManifestPlist, NewManifest};
 pub use mbdb::{Mbdb, MbdbError, MbdbRecord, MbdbRecords, MbdbXattrs};
 pub use mbfile::{Field, FieldSet, MAX_BLOB, MbFile, MbFileError, Xattrs, parse_xattrs};
 pub use payload::{BundlePayloads, StoredBlob};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
-pub use status_plist::StatusPlist;
+pub use row_patch::{Patch, RowPatch};
+pub use status_plist::{NewStatus, StatusPlist};
 pub use storage::{Layout, Storage};
 pub use stored_index::StoredIndex;

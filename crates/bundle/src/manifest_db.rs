@@ -9,6 +9,7 @@ mod image;
 pub(crate) mod row;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use crate::catalog::scan;
 use crate::database::{self, Budget, DatabaseReport};
 use crate::{BundleError, BundleRecord, CatalogError, Notice, Storage};
 use row::RowReader;
+pub(crate) use write::DbWriter;
 
 /// The catalog of iOS 10 and later, read-only. Source: FORMAT.md 2.
 #[derive(Debug)]

@@ -1,6 +1,10 @@
 //! `Manifest.plist`: versions, device facts, app containers and the key bag.
 
+mod write;
+
 use crate::plist_guard::{Fields, Limits, PlistError, PlistWarning};
+
+pub use write::{ManifestEdit, NewManifest};
 
 /// What `Manifest.plist` says. Source: FORMAT.md 1.3.
 ///

@@ -16,6 +16,9 @@
 
 #[cfg(test)]
 mod tests;
+mod write;
+
+pub(crate) use write::{MbdbWriter, NewRecord};
 
 const MAGIC: &[u8; 4] = b"mbdb";
 const VERSION: [u8; 2] = [5, 0];
@@ -213,6 +216,18 @@ fn read_record(
         Err(what) => what,
     };
     Err(MbdbError::Malformed { index, record_offset: offset, offset: end, what })
+}
+
+/// Reads a record that is alone, with nothing after it.
+pub(crate) fn parse_record(raw: &[u8]) -> Result<MbdbRecord<'_>, MbdbError> {
+    let mut cursor = Cursor { rest: raw };
+    let what = match cursor.record(0) {
+        Ok(record) if cursor.rest.is_empty() => return Ok(MbdbRecord { raw, ..record }),
+        Ok(_) => "has something after it",
+        Err(what) => what,
+    };
+    let offset = raw.len().saturating_sub(cursor.rest.len());
+    Err(MbdbError::Malformed { index: 0, record_offset: 0, offset, what })
 }
 
 struct Cursor<'a> {

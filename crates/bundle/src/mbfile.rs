@@ -13,8 +13,10 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod field;
+mod patch;
 #[cfg(test)]
 mod tests;
+mod write;
 mod xattr;
 
 use std::borrow::Cow;
@@ -22,6 +24,11 @@ use std::borrow::Cow;
 use crate::bplist::{Bplist, Dict, EPOCH, MAGIC, Malformed, Object, Refs};
 
 pub use field::{Field, FieldSet};
+pub use patch::patch;
+pub(crate) use patch::patched;
+pub use write::encode;
+pub(crate) use write::mode;
+pub(crate) use xattr::write_xattrs;
 pub use xattr::{Xattrs, parse_xattrs};
 
 /// The longest blob that is read, in bytes. Real ones have a few hundred.
@@ -40,6 +47,14 @@ pub enum MbFileError {
         what: &'static str,
         /// How much there is.
         found: usize,
+        /// How much is allowed.
+        limit: usize,
+    },
+    /// The blob holds more than is ever read, however little of it was looked at.
+    #[error("more than {limit} {what}")]
+    TooMuch {
+        /// What there is too much of.
+        what: &'static str,
         /// How much is allowed.
         limit: usize,
     },

@@ -290,6 +290,16 @@ impl Read for BundlePayload {
 }
 
 impl Payload for BundlePayload {
+    fn stored_file(&self) -> Option<&std::fs::File> {
+        match &self.bytes {
+            // A payload that is to be compared with its row has to be read.
+            Bytes::Stored(Counted { inner, read: 0, hash: None }) if self.recorded.is_none() => {
+                inner.file().filter(|_| !self.ended)
+            }
+            _ => None,
+        }
+    }
+
     fn faults(&self) -> Vec<Box<dyn Fault>> {
         let id = self.id;
         let mut faults: Vec<Box<dyn Fault>> = Vec::new();

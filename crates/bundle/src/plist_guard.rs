@@ -183,6 +183,11 @@ pub fn check(bytes: &[u8], limits: &Limits) -> Result<Format, PlistError> {
 /// Seconds since 2001 that are written with four digits of a year in every time zone.
 const DATES: std::ops::Range<f64> = -63_113_904_000.0..252_392_457_600.0;
 
+/// Returns true for seconds since the Unix epoch that XML has a date for.
+pub(crate) fn is_writable_date(unix: i64) -> bool {
+    DATES.contains(&(unix.saturating_sub(crate::bplist::EPOCH) as f64))
+}
+
 /// Checks a property list and builds the `plist` crate's tree of it.
 ///
 /// # Errors

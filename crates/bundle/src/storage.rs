@@ -49,6 +49,14 @@ impl Stored {
         Self { bytes, len, read: 0, ended: false }
     }
 
+    /// Returns the file, if it is one of a disk.
+    pub(crate) fn file(&self) -> Option<&std::fs::File> {
+        match &self.bytes {
+            Bytes::File(file) => Some(file),
+            Bytes::Memory(_) => None,
+        }
+    }
+
     /// Returns the length in bytes, as it was when the file was opened.
     pub(crate) fn len(&self) -> u64 {
         self.len

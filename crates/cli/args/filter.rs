@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use bkp_toolkit::policy::PRESETS;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use jiff::Timestamp;
@@ -18,6 +20,8 @@ pub(crate) enum Rule {
     ExcludeFrom(PathBuf),
     /// Lines of `+ GLOB` and `- GLOB`.
     File(PathBuf),
+    /// A file of rules that comes with the program, by its name.
+    Preset(String),
 }
 
 /// What sort of entry.
@@ -69,6 +73,7 @@ impl Args for FilterArgs {
             .arg(many("include-from", "FILE", "Read globs to include from FILE, one a line").value_parser(path.clone()))
             .arg(many("exclude-from", "FILE", "Read globs to exclude from FILE, one a line").value_parser(path))
             .arg(many("rules", "FILE", "Read rules \"+ GLOB\" and \"- GLOB\" from FILE, one a line").value_parser(clap::value_parser!(PathBuf)))
+            .arg(many("preset", "NAME", "Use rules that come with the program").value_parser(presets()))
             .arg(option("ignore-case", "", "Match names whatever their case").short('i').action(ArgAction::SetTrue))
             .arg(option("min-size", "SIZE", "Take files of at least SIZE (10M, 1GiB)").value_parser(parse_size))
             .arg(option("max-size", "SIZE", "Take files of at most SIZE").value_parser(parse_size))
@@ -91,6 +96,7 @@ impl FromArgMatches for FilterArgs {
         collect(matches, "include-from", Rule::IncludeFrom, &mut rules);
         collect(matches, "exclude-from", Rule::ExcludeFrom, &mut rules);
         collect(matches, "rules", Rule::File, &mut rules);
+        collect(matches, "preset", Rule::Preset, &mut rules);
         rules.sort_by_key(|&(at, _)| at);
         Ok(Self {
             rules: rules.into_iter().map(|(_, rule)| rule).collect(),
@@ -108,6 +114,13 @@ impl FromArgMatches for FilterArgs {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// The names of the presets, each with what it takes.
+fn presets() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        PRESETS.iter().map(|preset| PossibleValue::new(preset.name).help(preset.summary())),
+    )
 }
 
 /// Appends the values of one option with their places on the command line.

@@ -21,6 +21,33 @@ pub(crate) struct PasswordArgs {
     /// Read the password from the open file descriptor N
     #[arg(long, value_name = "N", help_heading = "Password", value_parser = descriptor)]
     pub(crate) password_fd: Option<u32>,
+
+    /// The password is empty
+    #[arg(long, help_heading = "Password")]
+    pub(crate) password_empty: bool,
+}
+
+/// Where the password of a new backup comes from.
+#[derive(Clone, Debug, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct NewPasswordArgs {
+    /// Read the new password from the first line of FILE ("-" is standard input)
+    ///
+    /// Without any of these options the terminal is asked, twice.
+    #[arg(long, value_name = "FILE", help_heading = "New password")]
+    pub(crate) new_password_file: Option<PathBuf>,
+
+    /// Run CMD with "sh -c" and read the new password from the first line it prints
+    #[arg(long, value_name = "CMD", help_heading = "New password")]
+    pub(crate) new_password_command: Option<OsString>,
+
+    /// Read the new password from the open file descriptor N
+    #[arg(long, value_name = "N", help_heading = "New password", value_parser = descriptor)]
+    pub(crate) new_password_fd: Option<u32>,
+
+    /// Give the new backup an empty password; must be said twice
+    #[arg(long, action = clap::ArgAction::Count, help_heading = "New password")]
+    pub(crate) new_password_empty: u8,
 }
 
 fn descriptor(text: &str) -> Result<u32, String> {

@@ -16,6 +16,7 @@ use bkp_toolkit::{ExtractError, ExtractOptions, Hashes, NamePolicy};
 
 use crate::args::{BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs};
 use crate::display::{Name, Rfc3339, Size};
+use crate::destination::{refuse_full, refuse_source};
 use crate::error::{CommandError, Kind};
 use crate::explain::{Explained, explain};
 use crate::json::{SCHEMA_VERSION, write_line};
@@ -23,6 +24,7 @@ use crate::open::{self, damaged_keys};
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::record::Record;
+use crate::rewriting;
 use crate::rules;
 use crate::ui::{self, Ui};
 
@@ -133,8 +135,9 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
         (None, output) => output.as_deref().unwrap_or(Path::new("")),
     };
     // Before the password is asked for, which takes a person's time.
+    refuse_source(&path, target)?;
     if !overwrite {
-        refuse_full(target)?;
+        refuse_full(target).map_err(|error| error.help("or allow --overwrite"))?;
     }
     let backup = open::unlocked(opened, password, ui, &progress)?;
     let selection =
@@ -171,7 +174,7 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
         let (counts, items) = (summary.counts, &summary.problems);
         let selection = selection.as_ref();
         let record =
-            Record { command: "extract", started, path: &path, counts, items, selection, hashes };
+            Record { command: "extract", started, path: &path, counts, items, selection, hashes, output: None };
         let written = record.write(backup.bundle(), target)?;
         summary.run_record = Some(written.to_string_lossy().into_owned());
     }
@@ -193,41 +196,14 @@ fn failed(error: ExtractError, ui: &Ui) -> CommandError {
     }
 }
 
-/// Refuses a destination that has something in it. Anything else that may be wrong with it is
-/// found when it is written.
-fn refuse_full(target: &Path) -> Result<(), CommandError> {
-    match std::fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => {
-            let name = Name(target.as_os_str().as_bytes()).to_string();
-            Err(CommandError::destination_not_empty(&name))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Says what a run would do, as far as the catalog tells: no payload is opened.
 fn plan(
     backup: &Backup<Unlocked>,
     rules: &Rules,
     progress: &Progress<'_>,
 ) -> Result<Summary, CommandError> {
-    let mut counts = RunCounts::default();
-    for record in backup.catalog().records() {
-        counts.listed += 1;
-        if let Err(error) = record {
-            let item = Item::new(None, &error);
-            match item.is_notice() {
-                true => counts.skipped += 1,
-                false => counts.failed += 1,
-            }
-            counts.notices += u64::from(item.is_notice());
-            progress.report(item);
-        }
-    }
-    let selection = Selection::of_source(backup, rules)?;
+    let (counts, selection) = rewriting::plan(backup, rules, progress)?;
     let kept = selection.kept();
-    counts.done = kept.entries();
-    counts.skipped += selection.left_out().entries();
     Ok(Summary {
         dry_run: true,
         counts,

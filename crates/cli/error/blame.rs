@@ -40,7 +40,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "key-material-damaged" => {
             "no password helps here: look for another copy of the backup's Manifest.plist"
         }
-        "destination-not-empty" => "name a new folder, or allow --overwrite",
+        "destination-not-empty" => "name a new folder",
         "bad-pattern" => "a pattern is DOMAIN:PATH, such as 'HomeDomain:Library/SMS/*'; quote it",
         _ => return None,
     })

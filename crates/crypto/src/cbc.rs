@@ -1,12 +1,15 @@
-//! AES-256-CBC with a zero IV and PKCS #7 padding, read as a stream.
+//! AES-256-CBC with a zero IV and PKCS #7 padding, read and written as a stream.
 //!
 //! ```text
 //! P[n] = D(K, C[n]) ^ C[n-1],  C[-1] = 0        (NIST SP 800-38A 6.2)
+//! C[n] = E(K, P[n] ^ C[n-1])
 //! ```
 //!
 //! This mode does not authenticate. How a payload ends is all that can be noticed of it, so it is
 //! told ([`Ending`]) and never decided on here: a payload without padding is one that some writer
 //! did not pad, or one that was changed or cut, and every byte of it is given out.
+
+mod encrypt;
 
 use std::fmt;
 use std::io::{self, Read};
@@ -17,6 +20,8 @@ use cbc::Decryptor;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::secret::{FileKey, Key as _};
+
+pub use encrypt::{CbcEncryptor, CbcWriter, encrypt_in_place, encrypted_len};
 
 /// The bytes of an AES block.
 const BLOCK: usize = 16;

@@ -26,6 +26,11 @@ pub struct IntegrityError;
 #[error("key derivation was cancelled")]
 pub struct Cancelled;
 
+/// System: the operating system gave no random bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the system has no random bytes to give")]
+pub struct RandomError(#[source] pub(crate) getrandom::Error);
+
 /// Why bytes are not a usable keybag. Offsets count from the start of the keybag.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -189,6 +194,61 @@ impl From<Cancelled> for UnlockError {
     fn from(Cancelled: Cancelled) -> Self {
         Self::Cancelled
     }
+}
+
+/// Why no new keybag was made. Nothing was changed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReissueError {
+    /// System: no random bytes for new keys.
+    #[error("no new keys can be made")]
+    Random {
+        /// What the system said.
+        #[from]
+        source: RandomError,
+    },
+    /// File: keys that only the old passphrase opens did not open, so they cannot be wrapped under
+    /// a new one. The caller may decide to leave these classes out.
+    #[error("the keys of {} cannot be wrapped again", named(classes))]
+    Damaged {
+        /// The classes, in the keybag's order; there is one at least.
+        classes: Vec<ProtectionClass>,
+    },
+    /// File: a new key was asked for a class whose keys are not made of random bytes alone.
+    #[error("protection class {class} has keys of type {key_type}, which cannot be made anew")]
+    KeyType {
+        /// The class.
+        class: ProtectionClass,
+        /// Its `KTYP`.
+        key_type: u32,
+    },
+    /// Limit: a new salt is longer than a keybag may have.
+    #[error("a salt of {len} bytes was asked for, the limit is {limit}")]
+    LongSalt {
+        /// The length it has.
+        len: usize,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// Caller: the class keys were not opened from this keybag.
+    #[error("the class keys are those of another keybag")]
+    OtherKeybag,
+    /// Caller: the progress callback asked to stop.
+    #[error("key derivation was cancelled")]
+    Cancelled,
+}
+
+impl From<Cancelled> for ReissueError {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
+/// Spells a list of classes.
+fn named(classes: &[ProtectionClass]) -> String {
+    let plural = if classes.len() == 1 { "" } else { "es" };
+    let numbers: Vec<_> = classes.iter().map(ToString::to_string).collect();
+    format!("protection class{plural} {}", numbers.join(", "))
 }
 
 /// Why a file's key is not to be had. Each names the class the file says it is of.

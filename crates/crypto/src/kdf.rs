@@ -19,7 +19,8 @@ use sha1::block_api::compress as compress_sha1;
 use sha2::block_api::compress256;
 use zeroize::Zeroizing;
 
-use crate::error::Cancelled;
+use crate::error::{Cancelled, RandomError};
+use crate::random::SystemRandom;
 use crate::secret::{Key as _, Passphrase, PassphraseKey};
 
 /// The most PBKDF2 rounds, both stages together, that are worth doing without being asked.
@@ -67,6 +68,30 @@ pub struct KdfProgress {
 pub type OnProgress<'a> = &'a mut dyn FnMut(KdfProgress) -> ControlFlow<()>;
 
 impl KdfParams {
+    /// The `ITER` of every keybag that a device writes. Source: FORMAT.md 3.
+    pub const DEVICE_ROUNDS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+
+    /// The `DPIC` of encrypted backups from iOS 10.2 on. Source: FORMAT.md 3.
+    pub const DEVICE_OUTER_ROUNDS: NonZeroU32 = NonZeroU32::new(10_000_000).unwrap();
+
+    /// The bytes of a salt that a device writes.
+    const FRESH_SALT: usize = 20;
+
+    /// Makes new salts of random bytes, for the given work factors.
+    ///
+    /// `outer` is the first stage, which only encrypted backups from iOS 10.2 on have.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the system has no random bytes to give.
+    pub fn fresh(inner: NonZeroU32, outer: Option<NonZeroU32>) -> Result<Self, RandomError> {
+        let stage = |rounds| {
+            let salt = SystemRandom::bytes::<{ Self::FRESH_SALT }>()?.to_vec();
+            Ok(Pbkdf2 { salt, rounds })
+        };
+        Ok(Self { outer: outer.map(stage).transpose()?, inner: stage(inner)? })
+    }
+
     /// Returns the rounds both stages ask for together, to be held against a limit.
     #[must_use]
     pub fn rounds(&self) -> u64 {

@@ -9,6 +9,8 @@
 //!
 //! Each item is a four-byte tag, a length and a value; integers are big-endian.
 
+mod issue;
+mod layout;
 mod parse;
 mod unlock;
 
@@ -18,7 +20,9 @@ use crate::error::Tag;
 use crate::kdf::KdfParams;
 use crate::secret::{ClassKey, DeviceBoundKey};
 use crate::wrap::WrappedKey;
+use layout::Place;
 
+pub use issue::{FileClasses, Reissue};
 pub use unlock::{ClassKeys, ClassState};
 
 /// What a keybag may cost before it is looked at.
@@ -32,8 +36,11 @@ pub mod limits {
     pub const SALT: usize = 64;
 }
 
-/// A parsed keybag. It is still locked: everything secret in it is wrapped.
-#[derive(Clone, Debug)]
+/// A keybag. It is locked: everything secret in it is wrapped.
+///
+/// One comes from [`parse`](Self::parse), or is made: by [`reissue`](Self::reissue) of another, or
+/// new by [`generate`](Self::generate) or [`generate_plain`](Self::generate_plain).
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Keybag {
     version: Option<u32>,
     bag_type: Option<u32>,
@@ -41,18 +48,24 @@ pub struct Keybag {
     wrap: Option<u32>,
     hmck: Option<Vec<u8>>,
     kdf: KdfParams,
+    /// `DPWT`: 1 where the header has a first derivation stage.
+    dpwt: Option<u32>,
     classes: Vec<ClassRecord>,
     unknown: Vec<UnknownItem>,
+    /// The header's items in their order.
+    layout: Vec<Place>,
 }
 
 /// One class of a keybag.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClassRecord {
     uuid: [u8; 16],
     class: ProtectionClass,
     wrap: Option<u32>,
     key_type: Option<u32>,
     key: Option<[u8; 40]>,
+    /// The record's items in their order.
+    layout: Vec<Place>,
 }
 
 /// An item that is not known, or not where it stands. It is passed over.

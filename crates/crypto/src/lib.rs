@@ -17,6 +17,10 @@
 //! bytes
 //! ```
 //!
+//! Every arrow is walked in both directions: a [`Keybag`] is parsed and written, opened and
+//! [made anew](Keybag::reissue) under another passphrase; a payload is read by [`CbcReader`] and
+//! written by [`CbcWriter`]. New keys come from the operating system and from nowhere else.
+//!
 //! The keys of classes 6 to 8 unwrap the keys of keychain items, which are AES-256-GCM (`keychain`).
 //!
 //! The key wraps are authenticated and the payloads are not: a payload that was changed decrypts
@@ -35,19 +39,26 @@ mod kdf;
 mod keybag;
 mod keychain;
 mod legacy;
+mod random;
 mod secret;
 #[cfg(test)]
 mod testing;
 mod wrap;
 
-pub use cbc::{CbcReader, Ending, decrypt_in_place};
+pub use cbc::{
+    CbcEncryptor, CbcReader, CbcWriter, Ending, decrypt_in_place, encrypt_in_place, encrypted_len,
+};
 pub use error::{
-    Cancelled, FileKeyError, IntegrityError, KeybagError, LegacyError, Tag, UnlockError,
+    Cancelled, FileKeyError, IntegrityError, KeybagError, LegacyError, RandomError, ReissueError,
+    Tag, UnlockError,
 };
 pub use kdf::{DEFAULT_KDF_LIMIT, KdfParams, KdfProgress, OnProgress, Pbkdf2};
-pub use keybag::{ClassKeys, ClassRecord, ClassState, Keybag, UnknownItem, limits};
+pub use keybag::{
+    ClassKeys, ClassRecord, ClassState, FileClasses, Keybag, Reissue, UnknownItem, limits,
+};
 pub use keychain::{ItemForm, ItemPlaintext, SealedItem, SealedItemError};
 pub use legacy::LegacyCells;
+pub use random::SystemRandom;
 pub use secret::{ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
 pub use wrap::{WrappedFileKey, WrappedKey};
 

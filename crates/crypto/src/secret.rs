@@ -7,6 +7,9 @@ use aes_kw::{KeyInit as _, KwAes256};
 use secrecy::{ExposeSecret as _, ExposeSecretMut as _, SecretBox, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use crate::error::RandomError;
+use crate::random::SystemRandom;
+
 /// What a person typed. Its bytes are UTF-8 without a terminator (FORMAT.md 3.1).
 pub struct Passphrase(SecretString);
 
@@ -52,6 +55,16 @@ pub(crate) trait Key: Sized {
             Ok(key) => key,
             Err(never) => match never {},
         }
+    }
+
+    /// Makes a second key of the same bytes, for a second owner.
+    fn duplicate(&self) -> Self {
+        Self::init(|key| key.copy_from_slice(self.expose()))
+    }
+
+    /// Fills a new key with bytes of the system.
+    fn generate() -> Result<Self, RandomError> {
+        Self::try_init(|key| SystemRandom::fill(key))
     }
 }
 
@@ -113,6 +126,22 @@ macro_rules! fingerprint {
     };
 }
 
+/// A role whose keys can be new.
+macro_rules! random {
+    ($name:ident) => {
+        impl $name {
+            /// Makes a new key of random bytes, which the system writes into their place.
+            ///
+            /// # Errors
+            ///
+            /// Fails when the system has no random bytes to give.
+            pub fn random() -> Result<Self, RandomError> {
+                <Self as Key>::generate()
+            }
+        }
+    };
+}
+
 key! {
     /// Derived from a passphrase; unwraps class keys.
     PassphraseKey
@@ -163,6 +192,10 @@ fingerprint!(PassphraseKey);
 fingerprint!(ClassKey);
 fingerprint!(DeviceBoundKey);
 
+random!(ClassKey);
+random!(DeviceBoundKey);
+random!(FileKey);
+
 impl FileKey {
     /// Makes a key that `fill` writes into its place, so that no copy of it is left elsewhere.
     ///
@@ -192,6 +225,31 @@ mod tests {
         ] {
             assert_eq!(text, format!("{name}([redacted])"));
         }
+    }
+
+    /// A key that stays zero, or comes twice, would be a disaster that nothing else notices.
+    #[test]
+    fn random_keys_differ() {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            seen.insert(*FileKey::random().unwrap().expose());
+            seen.insert(*ClassKey::random().unwrap().expose());
+            seen.insert(*DeviceBoundKey::random().unwrap().expose());
+        }
+        assert_eq!(seen.len(), 300);
+        for at in 0..32 {
+            let values: std::collections::BTreeSet<_> = seen.iter().map(|key| key[at]).collect();
+            assert!(values.len() > 100, "byte {at} has {} values", values.len());
+        }
+    }
+
+    #[test]
+    fn a_random_class_key_has_its_own_schedule() {
+        let class = ClassKey::random().unwrap();
+        let file = FileKey::random().unwrap();
+        let wrapped = class.wrap_file(&file);
+        assert_eq!(class.duplicate().unwrap_file(&wrapped).unwrap().expose(), file.expose());
+        assert!(ClassKey::random().unwrap().unwrap_file(&wrapped).is_err());
     }
 
     /// SHA-256 of thirty-two zero bytes, a published value.

@@ -39,10 +39,12 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod presets;
 mod rules;
 mod selection;
 mod sqlite;
 
 pub use error::PolicyError;
+pub use presets::{PRESETS, Preset};
 pub use rules::{EntryPatterns, EntryType, Explanation, Reason, Rules, RulesBuilder};
 pub use selection::{Counts, Dropped, Selection};

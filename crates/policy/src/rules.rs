@@ -43,6 +43,8 @@ struct Rule {
     text: Box<str>,
     keep: bool,
     pattern: Pattern,
+    /// Whether it is for any backup, so that it need not match anything.
+    general: bool,
     /// Set once an entry has matched. Relaxed: it is read after the run, and only ever set.
     matched: AtomicBool,
 }
@@ -119,7 +121,7 @@ impl Rules {
     /// A rule counts as matched even where a later rule decided, or a filter.
     #[must_use]
     pub fn unmatched(&self) -> Vec<&str> {
-        let never = |rule: &&Rule| !rule.matched.load(Ordering::Relaxed);
+        let never = |rule: &&Rule| !rule.general && !rule.matched.load(Ordering::Relaxed);
         self.rules.iter().filter(never).map(|rule| &*rule.text).collect()
     }
 }

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bkp_core::{Fault, Severity};
+use bkp_bundle::CatalogWriteError;
+use bkp_core::{Fault, ProtectionClass, Severity};
+use bkp_crypto::{FileKeyError, RandomError};
 use rustix::io::Errno;
 
 /// A tree, or one entry of it, could not be written.
@@ -124,6 +126,38 @@ pub enum RestoreError {
         /// The kind in the catalog.
         kind: &'static str,
     },
+    /// A row cannot be held by the new catalog. It is left out of it.
+    #[error("the new catalog cannot hold this row")]
+    Row {
+        /// Why.
+        #[source]
+        source: CatalogWriteError,
+    },
+    /// The new catalog cannot be made.
+    #[error("cannot make {name}")]
+    Catalog {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: CatalogWriteError,
+    },
+    /// A file's key cannot be wrapped, because the keybag has no key of its class.
+    #[error("cannot wrap a file key for protection class {class}")]
+    ClassKey {
+        /// The class.
+        class: ProtectionClass,
+        /// Why.
+        #[source]
+        source: FileKeyError,
+    },
+    /// The system gave no random bytes.
+    #[error("cannot draw a file key")]
+    Random {
+        /// Why.
+        #[source]
+        source: RandomError,
+    },
     /// A mode or a time could not be set; the bytes are in place.
     #[error("cannot set the mode or times of {}", path.display())]
     Metadata {
@@ -178,6 +212,9 @@ impl Fault for RestoreError {
             Self::PartialNotOurs { .. } => "partial-in-the-way",
             Self::ModeContradictsKind { .. } => "mode-kind-mismatch",
             Self::Metadata { .. } => "metadata-not-set",
+            Self::Row { source } | Self::Catalog { source, .. } => source.code(),
+            Self::ClassKey { .. } => "key-wrap-failed",
+            Self::Random { .. } => "no-random",
         }
     }
 

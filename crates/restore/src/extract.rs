@@ -130,8 +130,7 @@ impl Sink for ExtractDir {
         Arc::clone(&self.stager)
     }
 
-    /// Fails as soon as the disk has been full once: what comes after has no better chance, and a
-    /// tree that lacks what happened to be large is no use to anyone.
+    /// Fails as soon as the disk has been full once.
     fn commit(&mut self, entry: &Entry, staged: Staged) -> Result<(), RestoreError> {
         self.stager.check_space()?;
         let Staged { bytes, stored, notices } = staged;

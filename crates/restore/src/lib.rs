@@ -26,16 +26,23 @@
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 compile_error!("bkp-restore needs openat and renameat, and is written for Linux and macOS");
 
+mod adopt;
 mod beneath;
+mod bundle;
 mod error;
 mod extract;
 mod names;
 mod record;
 mod remove;
 mod staging;
+mod stream;
 
+pub use adopt::Adoption;
+pub use bundle::{
+    BundlePlan, BundleStager, BundleSummary, BundleWriter, CatalogForm, PayloadForm, StagedPayload,
+};
 pub use error::RestoreError;
 pub use extract::{ExtractDir, ExtractOptions, ExtractStager, Extracted, Late, Staged};
 pub use names::{Naming, Twins, TwinsWalk, decode};
-pub use record::{RunCounts, RunFile, RunItem, RunLeftOut, RunRecord, RunSource};
+pub use record::{RunCounts, RunFile, RunItem, RunLeftOut, RunOutput, RunRecord, RunSource};
 pub use staging::Staging;

@@ -34,6 +34,9 @@ pub struct RunRecord {
     pub finished: String,
     /// What was read.
     pub source: RunSource,
+    /// What was written, where that is a backup itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<RunOutput>,
     /// How many entries went which way.
     pub counts: RunCounts,
     /// Everything that was damaged, lost or odd. Nothing is cut short.
@@ -86,6 +89,13 @@ pub struct RunSource {
     pub udid: Option<String>,
     /// SHA-256 of its manifest as stored, in hexadecimal.
     pub manifest_sha256: Option<String>,
+}
+
+/// A backup that a run wrote.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunOutput {
+    /// SHA-256 of its manifest as stored, in hexadecimal.
+    pub manifest_sha256: String,
 }
 
 /// The counts of a [`Report`](bkp_core::Report).
@@ -209,6 +219,7 @@ impl RunRecord {
             started: String::new(),
             finished: String::new(),
             source: RunSource::default(),
+            output: None,
             counts: RunCounts::default(),
             items: Vec::new(),
             left_out: Vec::new(),

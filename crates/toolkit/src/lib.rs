@@ -7,7 +7,8 @@
 //!                                                      ├──▶ extract
 //!                                                      ├──▶ hash_files
 //!                                                      ├──▶ verify
-//!                                                      └──▶ keychain
+//!                                                      ├──▶ keychain
+//!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
 //! ```
 //!
 //! ```no_run
@@ -42,6 +43,7 @@ mod inspect;
 mod keychain;
 mod list;
 mod locate;
+mod rewrite;
 mod time;
 mod verify;
 
@@ -64,6 +66,10 @@ pub use keychain::{
 };
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
+pub use rewrite::{
+    EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions, Rewritten,
+    SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
+};
 pub use time::rfc3339;
 pub use verify::{
     CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, RecordedCounts, RecordedFile,

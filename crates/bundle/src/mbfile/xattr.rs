@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::{MAX_BLOB, MbFileError};
-use crate::bplist::{Bplist, MAGIC, Object};
+use crate::bplist::{self, Bplist, MAGIC, Object};
+use crate::mbdb::MbdbXattrs;
+use crate::plist_tree::Node;
 
 /// The most attributes that are read of one entry.
 const MAX_XATTRS: usize = 4096;
@@ -57,4 +59,13 @@ pub fn parse_xattrs(value: &[u8]) -> Result<Xattrs<'_>, MbFileError> {
         }
     }
     Ok(xattrs)
+}
+
+/// Writes the attributes of a `Manifest.mbdb` record as an archive has them; nothing for none.
+pub(crate) fn write_xattrs(xattrs: MbdbXattrs<'_>) -> Option<Vec<u8>> {
+    if xattrs.is_empty() {
+        return None;
+    }
+    let pair = |(name, value)| (Cow::Borrowed(name), Node::Data(Cow::Borrowed(value)));
+    Some(bplist::write(&Node::Dict(xattrs.map(pair).collect())))
 }

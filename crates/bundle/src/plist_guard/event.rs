@@ -144,7 +144,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    pub(super) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         match self {
             Self::Binary(_) => Format::Binary,
             Self::Xml(_) => Format::Xml,

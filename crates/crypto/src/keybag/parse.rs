@@ -7,23 +7,12 @@ use std::num::NonZeroU32;
 
 use bkp_core::ProtectionClass;
 
-use super::{ClassRecord, Keybag, UnknownItem, limits};
+use super::layout::{
+    CLAS, DPIC, DPSL, DPWT, HMCK, ITER, KTYP, Place, SALT, TYPE, UUID, VERS, WPKY, WRAP,
+};
+use super::{ClassRecord, Keybag, limits};
 use crate::error::{KeybagError, Tag};
 use crate::kdf::{KdfParams, Pbkdf2};
-
-const VERS: Tag = Tag(*b"VERS");
-const TYPE: Tag = Tag(*b"TYPE");
-const UUID: Tag = Tag(*b"UUID");
-const HMCK: Tag = Tag(*b"HMCK");
-const WRAP: Tag = Tag(*b"WRAP");
-const SALT: Tag = Tag(*b"SALT");
-const ITER: Tag = Tag(*b"ITER");
-const DPWT: Tag = Tag(*b"DPWT");
-const DPIC: Tag = Tag(*b"DPIC");
-const DPSL: Tag = Tag(*b"DPSL");
-const CLAS: Tag = Tag(*b"CLAS");
-const KTYP: Tag = Tag(*b"KTYP");
-const WPKY: Tag = Tag(*b"WPKY");
 
 impl Keybag {
     /// Reads a keybag. Nothing is derived, so that a keybag with any work factor can be looked at.
@@ -42,7 +31,6 @@ impl Keybag {
         }
         let mut header = Header::default();
         let mut records: Vec<Record<'_>> = Vec::new();
-        let mut unknown = Vec::new();
         for (index, item) in (Items { bytes, offset: 0 }).enumerate() {
             if index >= limits::ITEMS {
                 return Err(KeybagError::TooManyItems { limit: limits::ITEMS });
@@ -56,23 +44,24 @@ impl Keybag {
                 Some(record) => record.slot(item.tag),
                 None => header.slot(item.tag),
             };
-            match slot {
+            let place = match slot {
                 Some(Some(_)) => {
                     return Err(KeybagError::Repeated { tag: item.tag, offset: item.offset });
                 }
-                Some(slot) => *slot = Some(item),
-                None => {
-                    let Item { tag, offset, value } = item;
-                    unknown.push(UnknownItem { tag, offset, len: value.len() });
+                Some(slot) => {
+                    *slot = Some(item);
+                    Place::Known(item.tag)
                 }
+                None => Place::Unknown(item.tag, item.value.to_vec()),
+            };
+            match records.last_mut() {
+                Some(record) => record.layout.push(place),
+                None => header.layout.push(place),
             }
         }
         let classes = finish_records(records)?;
-        let Header { vers, kind, uuid, hmck, wrap, salt, iter, dpwt, dpic, dpsl } = header;
-        // Its value means nothing here. Its length does: a longer one could swallow what follows,
-        // which would leave a keybag of one stage that no password opens.
-        int(dpwt)?;
-        Ok(Self {
+        let Header { vers, kind, uuid, hmck, wrap, salt, iter, dpwt, dpic, dpsl, layout } = header;
+        let mut keybag = Self {
             version: int(vers)?,
             bag_type: int(kind)?,
             // Never absent: a class record starts at the second one.
@@ -95,9 +84,15 @@ impl Keybag {
                     iter.ok_or(KeybagError::Missing { tag: ITER })?,
                 )?,
             },
+            // Its value means nothing here. Its length does: a longer one could swallow what
+            // follows, which would leave a keybag of one stage that no password opens.
+            dpwt: int(dpwt)?,
             classes,
-            unknown,
-        })
+            unknown: Vec::new(),
+            layout,
+        };
+        keybag.find_unknown();
+        Ok(keybag)
     }
 }
 
@@ -173,6 +168,7 @@ struct Header<'a> {
     dpwt: Option<Item<'a>>,
     dpic: Option<Item<'a>>,
     dpsl: Option<Item<'a>>,
+    layout: Vec<Place>,
 }
 
 impl<'a> Header<'a> {
@@ -201,11 +197,13 @@ struct Record<'a> {
     wrap: Option<Item<'a>>,
     ktyp: Option<Item<'a>>,
     wpky: Option<Item<'a>>,
+    layout: Vec<Place>,
 }
 
 impl<'a> Record<'a> {
     fn new(uuid: Item<'a>) -> Self {
-        Self { uuid, clas: None, wrap: None, ktyp: None, wpky: None }
+        let layout = vec![Place::Known(UUID)];
+        Self { uuid, clas: None, wrap: None, ktyp: None, wpky: None, layout }
     }
 
     /// Returns where an item belongs, when it belongs here.
@@ -225,7 +223,7 @@ fn finish_records(records: Vec<Record<'_>>) -> Result<Vec<ClassRecord>, KeybagEr
         return Err(KeybagError::NoClasses);
     }
     let mut seen = BTreeSet::new();
-    let finish = |Record { uuid, clas, wrap, ktyp, wpky }| {
+    let finish = |Record { uuid, clas, wrap, ktyp, wpky, layout }| {
         let clas: Item<'_> =
             clas.ok_or(KeybagError::MissingClass { tag: CLAS, offset: uuid.offset })?;
         let class = ProtectionClass(clas.int()?);
@@ -245,6 +243,7 @@ fn finish_records(records: Vec<Record<'_>>) -> Result<Vec<ClassRecord>, KeybagEr
             wrap: int(wrap)?,
             key_type: int(ktyp)?,
             key: key.transpose()?,
+            layout,
         })
     };
     records.into_iter().map(finish).collect()

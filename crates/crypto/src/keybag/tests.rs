@@ -287,6 +287,7 @@ fn unknown_items_are_passed_over_and_told() {
         })
         .collect();
     assert_eq!(keybag.unknown_items(), expected);
+    assert_eq!(keybag.to_bytes(), bag.bytes(), "they are written where they stood");
     assert_eq!(unlock(&bag).unwrap().damaged(), []);
 }
 
@@ -506,6 +507,7 @@ fn every_cut_is_noticed_or_leaves_whole_items() {
         let whole_records = index.saturating_sub(10) / 5;
         match result {
             Ok(keybag) => {
+                assert_eq!(keybag.to_bytes(), bytes[..cut]);
                 let keys = keybag.unlock(&password(), 100, &mut silent);
                 let opened = keys.map_or(0, |keys| {
                     assert_eq!(keys.damaged(), []);
@@ -550,6 +552,7 @@ fn every_changed_byte_is_noticed_or_explained() {
                 errors += 1;
                 continue;
             };
+            assert!(keybag.to_bytes() == bad, "byte {at} ^ {change}");
             // Unlocking costs more than parsing: the eight single bits stand for the rest.
             if !change.is_power_of_two() {
                 continue;
@@ -604,6 +607,7 @@ fn real_keybags_open() {
         assert_eq!(keybag.kdf().inner.salt, unhex(text(header, "SALT")));
         assert_eq!(Some(keybag.kdf().rounds()), header["ITER"].as_u64());
         assert_eq!(keybag.unknown_items(), []);
+        assert_eq!(keybag.to_bytes(), unhex(text(vector, "keybag_hex")));
 
         let password = Passphrase::new(text(vector, "password").into());
         let key = keybag.derive(&password, DEFAULT_KDF_LIMIT, &mut silent).unwrap();

@@ -3,23 +3,30 @@
 use std::collections::BTreeMap;
 
 use bkp_core::ProtectionClass;
+use sha2::{Digest as _, Sha256};
 
 use super::{Keybag, Wrapped};
 use crate::error::{FileKeyError, UnlockError};
 use crate::kdf::OnProgress;
 use crate::secret::{ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
-use crate::wrap::WrappedKey;
+use crate::wrap::{WrappedFileKey, WrappedKey};
 
 /// The class keys of an open keybag.
 #[derive(Debug)]
 pub struct ClassKeys {
     keys: BTreeMap<ProtectionClass, OpenedKey>,
     damaged: Vec<ProtectionClass>,
+    /// Which keybag they were opened from.
+    of: BagDigest,
 }
+
+/// The SHA-256 of a keybag as written: tells whether class keys go with a keybag.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct BagDigest([u8; 32]);
 
 /// What became of one class key.
 #[derive(Debug)]
-enum OpenedKey {
+pub(super) enum OpenedKey {
     Usable(ClassKey),
     /// The passphrase's layer is off and the device's is not.
     PassphraseOff(DeviceBoundKey),
@@ -126,12 +133,31 @@ impl Keybag {
         match (tried, opened) {
             (0, _) => Err(UnlockError::NothingToOpen { classes: self.classes.len() }),
             (classes, 0) => Err(UnlockError::WrongPassphrase { classes }),
-            _ => Ok(ClassKeys { keys, damaged }),
+            _ => Ok(ClassKeys { keys, damaged, of: self.digest() }),
         }
+    }
+
+    pub(super) fn digest(&self) -> BagDigest {
+        BagDigest(Sha256::digest(self.to_bytes()).into())
     }
 }
 
 impl ClassKeys {
+    /// Takes the keys that a new keybag was made of, all of which are sound.
+    pub(super) fn of(keybag: &Keybag, keys: BTreeMap<ProtectionClass, OpenedKey>) -> Self {
+        Self { keys, damaged: Vec::new(), of: keybag.digest() }
+    }
+
+    /// Returns true when the keys were opened from this keybag, or from one of the same bytes.
+    #[must_use]
+    pub fn are_of(&self, keybag: &Keybag) -> bool {
+        self.of == keybag.digest()
+    }
+
+    pub(super) fn opened(&self, class: ProtectionClass) -> Option<&OpenedKey> {
+        self.keys.get(&class)
+    }
+
     /// Returns the classes whose keys did not open although others did, in the keybag's order.
     #[must_use]
     pub fn damaged(&self) -> &[ProtectionClass] {
@@ -185,10 +211,28 @@ impl ClassKeys {
         class: ProtectionClass,
         key: &WrappedKey<FileKey>,
     ) -> Result<FileKey, FileKeyError> {
+        self.usable(class)?
+            .unwrap_file(key)
+            .map_err(|source| FileKeyError::Integrity { class, source })
+    }
+
+    /// Wraps a file key with the key of a class, in the form that an `EncryptionKey` or a
+    /// `ManifestKey` has.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the keybag has no usable key of that class, saying why it has none.
+    pub fn wrap(
+        &self,
+        class: ProtectionClass,
+        key: &FileKey,
+    ) -> Result<WrappedFileKey, FileKeyError> {
+        Ok(WrappedFileKey { class, key: self.usable(class)?.wrap_file(key) })
+    }
+
+    fn usable(&self, class: ProtectionClass) -> Result<&ClassKey, FileKeyError> {
         match self.keys.get(&class) {
-            Some(OpenedKey::Usable(class_key)) => class_key
-                .unwrap_file(key)
-                .map_err(|source| FileKeyError::Integrity { class, source }),
+            Some(OpenedKey::Usable(key)) => Ok(key),
             Some(OpenedKey::PassphraseOff(_) | OpenedKey::Device) => {
                 Err(FileKeyError::DeviceBound { class })
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::filter::{EntryType, Filters};
 use super::pattern::Pattern;
 use super::{Rule, Rules, file};
-use crate::PolicyError;
+use crate::{PolicyError, Preset};
 
 /// The most rules of one run. A file of rules is read by people; each may cost a regular
 /// expression.
@@ -33,6 +33,8 @@ pub(super) struct Written {
     pub(super) pattern: Box<str>,
     /// The file and the line, for rules that came from a file.
     pub(super) origin: Option<(Box<str>, usize)>,
+    /// Whether it is for any backup, so that it need not match anything.
+    pub(super) general: bool,
 }
 
 impl RulesBuilder {
@@ -49,7 +51,7 @@ impl RulesBuilder {
     }
 
     fn rule(mut self, keep: bool, pattern: Box<str>) -> Self {
-        self.rules.push(Written { keep, pattern, origin: None });
+        self.rules.push(Written { keep, pattern, origin: None, general: false });
         self
     }
 
@@ -69,6 +71,18 @@ impl RulesBuilder {
             }
             self.rules.push(rule?);
         }
+        Ok(self)
+    }
+
+    /// Adds the rules of a preset. They are not reported as [unmatched](Rules::unmatched).
+    ///
+    /// # Errors
+    ///
+    /// Fails when there are too many rules.
+    pub fn preset(mut self, preset: &Preset) -> Result<Self, PolicyError> {
+        let own = self.rules.len();
+        self = self.file(preset.name, preset.rules.as_bytes())?;
+        self.rules.iter_mut().skip(own).for_each(|rule| rule.general = true);
         Ok(self)
     }
 
@@ -174,10 +188,12 @@ impl RulesBuilder {
 
 impl Written {
     fn compile(self, ignore_case: bool) -> Result<Rule, PolicyError> {
-        let Self { keep, pattern, origin } = self;
+        let Self { keep, pattern, origin, general } = self;
         let text = format!("{} {pattern}", if keep { '+' } else { '-' }).into();
         match (Pattern::new(&pattern, ignore_case), origin) {
-            (Ok(pattern), _) => Ok(Rule { text, keep, pattern, matched: AtomicBool::new(false) }),
+            (Ok(pattern), _) => {
+                Ok(Rule { text, keep, pattern, general, matched: AtomicBool::new(false) })
+            }
             (Err(error), None) => Err(error),
             (Err(error), Some((file, line))) => {
                 Err(PolicyError::Line { file, line, source: error.into() })

@@ -30,6 +30,7 @@ pub(super) fn lines<'f>(
                 keep,
                 pattern: pattern.trim_start().into(),
                 origin: Some((file(), line)),
+                general: false,
             }),
         })
     })

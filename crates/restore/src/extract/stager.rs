@@ -1,10 +1,9 @@
 //! What runs on the workers: directories, and files with their bytes.
 
 use std::collections::HashSet;
-use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bkp_core::{Entry, EntryKind, Job, Jobs, Payload, Stager};
 use rustix::fs::{
@@ -15,11 +14,8 @@ use rustix::io::Errno;
 
 use crate::beneath::{Handles, Obstacle};
 use crate::names::Stored;
+use crate::stream::{BUFFER, Full, fill, write_all};
 use crate::{Naming, RestoreError, Staging};
-
-/// Bytes that are read at a time: a payload decrypts them while they are in the cache, and most
-/// files are shorter.
-const BUFFER: usize = 256 << 10;
 
 /// What a file has until it is done, where others could look into its directory.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -36,8 +32,7 @@ pub struct ExtractStager {
     own: Option<Mutex<HashSet<(Dev, u64)>>>,
     /// Stored paths of links, which are empty files for now.
     links: Mutex<HashSet<Box<[u8]>>>,
-    /// What was being written when the disk was full.
-    full: OnceLock<PathBuf>,
+    full: Full,
     /// Permission bits that a new file may lack although they were asked for.
     umask: Mode,
 }
@@ -55,7 +50,7 @@ impl ExtractStager {
     pub(super) fn new(staging: &Staging, naming: Naming) -> Self {
         let (root, umask) = (staging.tree(), staging.umask());
         let own = staging.in_place().then(Mutex::default);
-        Self { root, naming, own, links: Mutex::default(), full: OnceLock::new(), umask }
+        Self { root, naming, own, links: Mutex::default(), full: Full::default(), umask }
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -64,9 +59,7 @@ impl ExtractStager {
 
     /// Fails once the disk has been full.
     pub(super) fn check_space(&self) -> Result<(), RestoreError> {
-        let Some(path) = self.full.get() else { return Ok(()) };
-        let source = io::Error::from(io::ErrorKind::StorageFull);
-        Err(RestoreError::NoSpace { action: "write", path: path.clone(), source })
+        self.full.check()
     }
 
     fn one(
@@ -197,9 +190,7 @@ impl Stager for ExtractStager {
         let mut buffer = vec![0; BUFFER];
         while let Some(mut job) = jobs.next() {
             let result = self.one(&mut handles, &mut buffer, &mut job);
-            if let Err(RestoreError::NoSpace { path, .. }) = &result {
-                self.full.get_or_init(|| path.clone());
-            }
+            self.full.note(&result);
             jobs.done(job, result);
         }
     }
@@ -250,37 +241,6 @@ impl Unfinished<'_> {
         let source = set.err()?.into();
         Some(RestoreError::Metadata { path: path.to_owned(), source })
     }
-}
-
-/// Reads until the buffer is full or the payload ends, and returns how much that was.
-fn fill(
-    payload: &mut Option<&mut (dyn Payload + 'static)>,
-    buffer: &mut [u8],
-    path: &Path,
-) -> Result<usize, RestoreError> {
-    let Some(payload) = payload else { return Ok(0) };
-    let mut length = 0usize;
-    while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
-        match payload.read(room) {
-            Ok(0) => break,
-            Ok(read) => length = length.saturating_add(read).min(buffer.len()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(RestoreError::SourceRead { path: path.to_owned(), source }),
-        }
-    }
-    Ok(length)
-}
-
-fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::write(file, bytes) {
-            Ok(0) => return Err(Errno::IO),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Returns true when the mode says that the entry is of another kind than its row.

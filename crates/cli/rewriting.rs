@@ -1,0 +1,318 @@
+//! What the commands have in common that make a bundle of a bundle: the order of refusals, the
+//! plan of a dry run, and what is said and recorded at the end.
+
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use bkp_toolkit::bundle::{Backup, Opened, Unlocked};
+use bkp_toolkit::core::{Report, RunError, Select};
+use bkp_toolkit::policy::Selection;
+use bkp_toolkit::restore::{RunCounts, RunOutput};
+use bkp_toolkit::{RewriteError, RewriteOptions, Rewritten};
+
+use crate::args::{Format, RewriteArgs};
+use crate::destination::{refuse_full, refuse_source};
+use crate::display::{Name, Rfc3339, Size};
+use crate::error::{CommandError, Kind};
+use crate::json::{SCHEMA_VERSION, write_line};
+use crate::open::damaged_keys;
+use crate::problems::{Item, Tally};
+use crate::progress::Progress;
+use crate::record::Record;
+use crate::ui::{self, Ui};
+
+/// One run of such a command.
+pub(crate) struct Rewriting<'r> {
+    pub(crate) command: &'static str,
+    pub(crate) started: Rfc3339,
+    /// The folder of the source.
+    pub(crate) path: PathBuf,
+    /// The folder to write.
+    pub(crate) target: &'r Path,
+    pub(crate) args: &'r RewriteArgs,
+    pub(crate) ui: &'r Ui,
+    pub(crate) progress: Progress<'r>,
+}
+
+impl<'r> Rewriting<'r> {
+    /// Refuses destinations that cannot be right, before anything is asked.
+    pub(crate) fn begin(
+        command: &'static str,
+        path: PathBuf,
+        target: &'r Path,
+        args: &'r RewriteArgs,
+        ui: &'r Ui,
+    ) -> Result<Self, CommandError> {
+        refuse_source(&path, target)?;
+        refuse_full(target)?;
+        let (started, progress) = (Rfc3339::now(), Progress::new(ui).doing("writing"));
+        Ok(Self { command, started, path, target, args, ui, progress })
+    }
+
+    pub(crate) fn options(&self, link: bool) -> RewriteOptions {
+        let RewriteArgs { threads, .. } = self.args;
+        RewriteOptions { target: self.target.to_owned(), threads: *threads, link }
+    }
+
+    /// Says what a run would do, as far as the catalog tells: no payload is opened.
+    pub(crate) fn plan(
+        &self,
+        backup: &Backup<Unlocked>,
+        select: &dyn Select,
+    ) -> Result<Summary, CommandError> {
+        let (counts, selection) = plan(backup, select, &self.progress)?;
+        let kept = selection.kept();
+        Ok(Summary {
+            dry_run: true,
+            counts,
+            files: kept.files,
+            directories: kept.directories,
+            symlinks: kept.symlinks,
+            ..Summary::default()
+        })
+    }
+
+    /// Turns what a run returned into what is said of it.
+    pub(crate) fn summary(
+        &self,
+        report: Result<Report<Rewritten>, RewriteError>,
+    ) -> Result<Summary, CommandError> {
+        match report {
+            Ok(report) => Ok(Summary::of_report(&report)),
+            Err(error) => Err(failed(error, self.ui)),
+        }
+    }
+
+    /// Writes the run record and the answer, and says how the command ends.
+    pub(crate) fn conclude(
+        self,
+        backup: &Backup<Unlocked>,
+        selection: Option<&Selection<'_>>,
+        mut summary: Summary,
+    ) -> Result<ExitCode, CommandError> {
+        let Self { command, started, path, target, args, ui, progress } = self;
+        summary.kind = command;
+        summary.destination = target.to_string_lossy().into_owned();
+        summary.problems = progress.finish();
+        let mut tally = Tally { damaged_keys: damaged_keys(backup), ..Tally::default() };
+        summary.problems.iter().for_each(|item| tally.add(item.severity));
+        if !args.dry_run {
+            let (counts, items) = (summary.counts, &summary.problems);
+            let output = summary.manifest_sha256.clone();
+            let output = output.map(|manifest_sha256| RunOutput { manifest_sha256 });
+            let (path, hashes) = (&*path, None);
+            let record =
+                Record { command, started, path, counts, items, selection, hashes, output };
+            let written = record.write(backup.bundle(), target)?;
+            summary.run_record = Some(written.to_string_lossy().into_owned());
+        }
+        let mut out = ui::stdout()?;
+        let written = match ui.format {
+            Format::Text => summary.write_text(&mut out, target),
+            _ => write_line(&mut out, &summary),
+        };
+        written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+        Ok(tally.exit_code())
+    }
+}
+
+/// Takes a backup that must not be encrypted.
+pub(crate) fn plain(opened: Opened) -> Result<Backup<Unlocked>, CommandError> {
+    match opened {
+        Opened::Unlocked(backup) => Ok(backup),
+        Opened::Locked(_) => Err(already_encrypted()),
+    }
+}
+
+/// Takes a backup that must be encrypted.
+pub(crate) fn encrypted(opened: Opened) -> Result<Opened, CommandError> {
+    match opened {
+        Opened::Unlocked(_) => Err(not_encrypted()),
+        Opened::Locked(_) => Ok(opened),
+    }
+}
+
+fn already_encrypted() -> CommandError {
+    CommandError::new(Kind::Usage, "already-encrypted", "this backup is encrypted already")
+        .help("bkp rekey gives it another password")
+}
+
+fn not_encrypted() -> CommandError {
+    CommandError::new(Kind::Usage, "not-encrypted", "this backup is not encrypted")
+        .help("bkp encrypt makes an encrypted one of it")
+}
+
+/// Judges a whole catalog, and reports the rows that cannot be read.
+pub(crate) fn plan<'s>(
+    backup: &Backup<Unlocked>,
+    select: &'s dyn Select,
+    progress: &Progress<'_>,
+) -> Result<(RunCounts, Selection<'s>), CommandError> {
+    let mut counts = RunCounts::default();
+    for record in backup.catalog().records() {
+        counts.listed += 1;
+        if let Err(error) = record {
+            let item = Item::new(None, &error);
+            match item.is_notice() {
+                true => counts.skipped += 1,
+                false => counts.failed += 1,
+            }
+            counts.notices += u64::from(item.is_notice());
+            progress.report(item);
+        }
+    }
+    let selection = Selection::of_source(backup, select)?;
+    counts.done = selection.kept().entries();
+    counts.skipped += selection.left_out().entries();
+    Ok((counts, selection))
+}
+
+fn failed(error: RewriteError, ui: &Ui) -> CommandError {
+    let of = |kind, code| CommandError::of(kind, code, &error);
+    match error {
+        RewriteError::AlreadyEncrypted => already_encrypted(),
+        RewriteError::NotEncrypted => not_encrypted(),
+        _ if ui.stop.requested() => ui.stop.error(),
+        RewriteError::Run(error) => match *error {
+            RunError::Source(error) => error.into(),
+            RunError::Sink(error) => CommandError::of_fault(&error),
+            RunError::Cancelled => ui.stop.error(),
+            error => CommandError::of(Kind::Failed, "run-failed", &error),
+        },
+        RewriteError::Keybag { .. }
+        | RewriteError::SourceKeybag { .. }
+        | RewriteError::ManifestKey { .. } => {
+            of(Kind::KeysDamaged, "key-material-damaged").help(
+                "the password cannot be changed while a class key is damaged; \
+                 look for another copy of the backup's Manifest.plist",
+            )
+        }
+        RewriteError::Plist { .. } => of(Kind::Failed, "bad-plist"),
+        _ => of(Kind::Failed, "run-failed"),
+    }
+}
+
+/// What a run made, or would make.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Summary {
+    schema_version: u32,
+    kind: &'static str,
+    dry_run: bool,
+    destination: String,
+    run_record: Option<String>,
+    #[serde(flatten)]
+    counts: RunCounts,
+    files: u64,
+    directories: u64,
+    symlinks: u64,
+    /// Bytes of all payloads as they are stored.
+    stored_bytes: u64,
+    linked: u64,
+    reflinked: u64,
+    without_payload: u64,
+    /// Null in a dry run.
+    restorable: Option<bool>,
+    applications_left_out: Vec<String>,
+    partial_domains: Vec<&'static str>,
+    keychain: Option<Keychain>,
+    /// SHA-256 of the new catalog as it is stored.
+    manifest_sha256: Option<String>,
+    problems: Vec<Item>,
+}
+
+/// What became of a keychain.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Keychain {
+    device_bound: usize,
+    exposed: usize,
+}
+
+impl Summary {
+    fn of_report(report: &Report<Rewritten>) -> Self {
+        let Rewritten {
+            bundle, restorable, applications_left_out, partial_domains, keychain, ..
+        } = &report.summary;
+        Self {
+            schema_version: SCHEMA_VERSION,
+            counts: report.into(),
+            files: bundle.files,
+            directories: bundle.directories,
+            symlinks: bundle.symlinks,
+            stored_bytes: bundle.stored_bytes,
+            linked: bundle.linked,
+            reflinked: bundle.reflinked,
+            without_payload: bundle.without_payload,
+            restorable: Some(*restorable),
+            applications_left_out: applications_left_out.clone(),
+            partial_domains: partial_domains.clone(),
+            keychain: keychain
+                .map(|fate| Keychain { device_bound: fate.device_bound, exposed: fate.exposed }),
+            manifest_sha256: Some(bundle.catalog_sha256.iter().map(|b| format!("{b:02x}")).collect()),
+            ..Self::default()
+        }
+    }
+
+    fn write_text(&self, out: &mut dyn Write, target: &Path) -> io::Result<()> {
+        let Self { counts, files, directories, symlinks, stored_bytes, .. } = self;
+        let RunCounts { listed, done: _, skipped, failed, damaged, notices } = counts;
+        let target = Name(target.as_os_str().as_bytes());
+        match self.dry_run {
+            true => write!(out, "would write {files} files")?,
+            false => write!(out, "wrote {files} files ({} as stored)", Size(*stored_bytes))?,
+        }
+        writeln!(out, ", {directories} directories and {symlinks} symbolic links to {target}")?;
+        writeln!(
+            out,
+            "of {listed} entries: {skipped} left out, {failed} failed, {damaged} damaged, \
+             {notices} warnings"
+        )?;
+        if self.linked > 0 {
+            writeln!(out, "{} files are the backup's own, by hard links", self.linked)?;
+        }
+        if self.restorable == Some(false) {
+            match self.without_payload {
+                0 => writeln!(out, "not restorable: see the problems above")?,
+                n => writeln!(
+                    out,
+                    "not restorable: {n} files are in the catalog without their content, listed \
+                     above"
+                )?,
+            }
+        }
+        for domain in &self.partial_domains {
+            writeln!(
+                out,
+                "note: part of {domain} was left out; a device that restores this may delete what \
+                 it has there"
+            )?;
+        }
+        if !self.applications_left_out.is_empty() {
+            let n = self.applications_left_out.len();
+            writeln!(out, "note: {n} containers were left out whole, and are named no more")?;
+        }
+        if let Some(Keychain { device_bound, exposed }) = self.keychain {
+            if exposed > 0 {
+                writeln!(
+                    out,
+                    "note: {exposed} keychain items open without a password now: keep the new \
+                     backup as safe as the secrets in it"
+                )?;
+            }
+            if device_bound > 0 {
+                writeln!(
+                    out,
+                    "note: {device_bound} keychain items are bound to the device: they are lost \
+                     to every other device and to every reader"
+                )?;
+            }
+        }
+        match &self.run_record {
+            Some(record) => writeln!(out, "run record: {}", Name(record.as_bytes())),
+            None => writeln!(out, "nothing was written"),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Bundles made of a bundle: with fewer entries, in plaintext, encrypted, under another password.
+//!
+//! ```text
+//!           payloads               catalog            keybag
+//! filter    as they are stored     made anew          stays
+//! rekey     as they are stored     as it is stored    its class keys wrapped anew
+//!  (full)   under fresh keys       made anew          fresh class keys for files
+//! encrypt   under fresh keys       made anew          fresh class keys for files
+//! decrypt   in plaintext           made anew          under the empty password
+//! ```
+//!
+//! All of them write one kind of thing the same way, so they share one walk of the catalog that
+//! looks ahead, one run, and one account of what became of the bundle.
+
+mod apps;
+mod decrypt;
+mod encrypt;
+mod filter;
+mod plists;
+mod rekey;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use bkp_bundle::{Backup, BundleError, PlistError, Unlocked};
+use bkp_core::{
+    Entry, EntryKind, Fault as _, Identity, Monitor, Problem, Report, RunError, RunOptions, Select,
+    Severity,
+};
+use bkp_crypto::{KeybagError, RandomError, ReissueError, UnlockError};
+use bkp_restore::{BundlePlan, BundleSummary, BundleWriter, RestoreError};
+
+pub use decrypt::{KeychainFate, decrypt};
+pub use encrypt::{EncryptOptions, encrypt};
+pub use filter::filter;
+pub use rekey::{RekeyOptions, rekey};
+
+use walk::Walk;
+
+/// Where a bundle is written and how.
+#[derive(Clone, Debug)]
+pub struct RewriteOptions {
+    /// The folder to make. It must be new or empty.
+    pub target: PathBuf,
+    /// Worker threads; one for each core when absent.
+    pub threads: Option<NonZeroUsize>,
+    /// Whether payloads that stay as they are become a second name of the source's file, where
+    /// the file system allows it. A change of one is then a change of both.
+    pub link: bool,
+}
+
+/// What a run made.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Rewritten {
+    /// The bundle.
+    pub bundle: BundleSummary,
+    /// Whether nothing that the run saw keeps a device from restoring the bundle. Payloads are
+    /// missing, rows were lost, or the source was not finished where this is false; where it is
+    /// true, only `verify` of the bundle can tell more.
+    pub restorable: bool,
+    /// Identifiers of the containers that the bundle's `Manifest.plist` and `Info.plist` name no
+    /// more, because all their entries were left out. Sorted.
+    pub applications_left_out: Vec<String>,
+    /// Domains that were left out in part, and of which a device that restores the bundle removes
+    /// what the bundle does not hold (FORMAT.md 6).
+    pub partial_domains: Vec<&'static str>,
+    /// What became of the keychain's items, where a bundle was decrypted.
+    pub keychain: Option<KeychainFate>,
+}
+
+/// Why no bundle was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RewriteError {
+    /// The run itself failed.
+    #[error(transparent)]
+    Run(Box<RunError<BundleError, RestoreError>>),
+    /// A property list of the source cannot be rewritten.
+    #[error("cannot rewrite {name}")]
+    Plist {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: PlistError,
+    },
+    /// The new keybag could not be made.
+    #[error("cannot make the new keybag")]
+    Keybag {
+        /// Why.
+        #[source]
+        source: ReissueError,
+    },
+    /// The keybag of an unencrypted source does not open with the empty password, which every
+    /// such keybag is under.
+    #[error("the keybag of this unencrypted backup cannot be opened")]
+    SourceKeybag {
+        /// Why.
+        #[source]
+        source: SourceKeybagError,
+    },
+    /// The system gave no random bytes.
+    #[error("cannot draw a key")]
+    Random {
+        /// Why.
+        #[source]
+        source: RandomError,
+    },
+    /// The catalog's key cannot be wrapped: the keybag has no such class.
+    #[error("cannot wrap the key of the catalog")]
+    ManifestKey {
+        /// Why.
+        #[source]
+        source: bkp_crypto::FileKeyError,
+    },
+    /// The source is encrypted already.
+    #[error("this backup is encrypted already")]
+    AlreadyEncrypted,
+    /// The source is not encrypted.
+    #[error("this backup is not encrypted")]
+    NotEncrypted,
+}
+
+/// Why the keybag of an unencrypted backup cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceKeybagError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Parse(#[from] KeybagError),
+    /// It does not open.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+}
+
+impl From<RunError<BundleError, RestoreError>> for RewriteError {
+    fn from(error: RunError<BundleError, RestoreError>) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
+impl From<RandomError> for RewriteError {
+    fn from(source: RandomError) -> Self {
+        Self::Random { source }
+    }
+}
+
+/// A destination that would change the source.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{} is the backup itself, or inside it", target.display())]
+pub struct InsideSource {
+    /// The destination.
+    pub target: PathBuf,
+}
+
+/// Refuses a destination that is the source or below it, before anything is created.
+///
+/// # Errors
+///
+/// Fails when that is so, links in both paths resolved. What cannot be resolved is left to the
+/// writer, which reports it.
+pub fn check_destination(source: &Path, target: &Path) -> Result<(), InsideSource> {
+    let Ok(source) = std::fs::canonicalize(source) else { return Ok(()) };
+    // The nearest folder that exists decides where the destination would be.
+    let absolute = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
+    let real = absolute.ancestors().find_map(|above| std::fs::canonicalize(above).ok());
+    match real {
+        Some(real) if real.starts_with(&source) => {
+            Err(InsideSource { target: target.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs a plan, and settles the account of what came late.
+fn write(
+    backup: &Backup<Unlocked>,
+    select: &dyn Select,
+    walk: Walk,
+    plan: BundlePlan,
+    options: &RewriteOptions,
+    monitor: &dyn Monitor,
+) -> Result<Report<Rewritten>, RewriteError> {
+    let RewriteOptions { target, threads, link: _ } = options;
+    let mut run = RunOptions::default();
+    if let Some(threads) = *threads {
+        run.threads = threads;
+    }
+    let Walk { longest, apps, .. } = walk;
+    let sink = BundleWriter::create(target, plan).map_err(RunError::Sink)?;
+    let report =
+        bkp_core::run_longest_first(backup, select, &Identity, sink, longest, &run, monitor)?;
+    let Report { summary, listed, mut done, skipped, mut failed, damaged, notices } = report;
+    for late in &summary.late {
+        let entry = Entry::derive(late.domain.clone(), late.path.clone(), EntryKind::File);
+        monitor.problem(Problem { entry: Some(&entry), fault: &late.error });
+        if late.error.severity() == Severity::Failure {
+            failed += 1;
+            done = done.saturating_sub(1);
+        }
+    }
+    let finished = backup.bundle().status().is_some_and(|status| {
+        status.snapshot_state.as_deref() == Some("finished")
+    });
+    let restorable = finished && failed == 0 && damaged == 0;
+    let applications_left_out = apps.gone().map(str::to_owned).collect();
+    let summary = Rewritten {
+        bundle: summary,
+        restorable,
+        applications_left_out,
+        ..Rewritten::default()
+    };
+    Ok(Report { summary, listed, done, skipped, failed, damaged, notices })
+}
