@@ -184,6 +184,51 @@ fn readers_by_others_find_what_is_in_generated_backups() {
     agree(&python, &sandbox.path("locked"), Some(&password), &expected);
 }
 
+/// What writes a backup, from which: the words after `bkp` and before the source, and whether
+/// source and output are encrypted. The old password is in `pw`, the new one in `new`.
+#[rustfmt::skip]
+const WRITERS: &[(&str, bool, bool)] = &[
+    ("encrypt --new-password-file new --kdf-iterations 10", false, true),
+    ("decrypt --password-file pw", true, false),
+    ("rekey --password-file pw --new-password-file new", true, true),
+    ("rekey --password-file pw --new-password-file new --full", true, true),
+    ("filter --password-file pw --exclude AppDomain*", true, true),
+    ("filter --exclude AppDomain*", false, false),
+];
+
+#[test]
+fn readers_by_others_find_what_was_written() {
+    let Some(python) = python() else { return };
+    for (n, spec) in
+        [cases::plain_db(), cases::encrypted_db(10), cases::plain_mbdb(), cases::encrypted_mbdb()]
+            .into_iter()
+            .enumerate()
+    {
+        let sandbox = Sandbox::new();
+        let locked = spec.encryption.is_some();
+        let spec = spec.with(|spec| spec.entries.iter_mut().for_each(|entry| entry.xattrs.clear()));
+        let truth = of_truth(&sandbox.bundle(&spec));
+        sandbox.file("pw", cases::PASSWORD).file("new", "another-password");
+        for (words, _, to) in WRITERS.iter().filter(|(_, from, _)| *from == locked) {
+            let out = format!("out{n}");
+            let mut line: Vec<_> = words.split(' ').collect();
+            line.extend(["backup", "-o", &out]);
+            // The keychain of these is none, and whoever decrypts it is told.
+            let code = sandbox.run(&line).code;
+            assert!(matches!(code, 0 | 4), "{words}: {code}");
+            let filtered = words.starts_with("filter");
+            let mut expected = truth.clone();
+            expected.retain(|(domain, _), _| !filtered || !domain.starts_with("AppDomain"));
+            assert_eq!(filtered, expected.len() < truth.len());
+            let password = if words.contains("new") { "new" } else { "pw" };
+            let password = sandbox.path(password);
+            let password = to.then_some(password.as_path());
+            agree(&python, &sandbox.path(&out), password, &expected);
+            std::fs::remove_dir_all(sandbox.path(&out)).unwrap();
+        }
+    }
+}
+
 /// The comparison can fail: a changed byte, a lost file and a wrong password are seen.
 #[test]
 fn readers_by_others_see_damage() {

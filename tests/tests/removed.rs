@@ -206,3 +206,32 @@ fn deleted_rows_are_found_and_absent_ones_are_not() {
     assert_eq!(none.looked_for, left.looked_for);
     assert!(none.found.is_empty(), "{:?}", &none.found[..none.found.len().min(20)]);
 }
+
+/// `bkp filter` leaves no trace of what it leaves out, and neither do the others of it.
+#[test]
+fn a_filter_leaves_no_trace() {
+    use bkp_testkit::cases;
+    let sandbox = Sandbox::new();
+    sandbox.file("pw", cases::PASSWORD);
+    for (n, spec) in
+        [cases::plain_db(), cases::encrypted_db(10), cases::plain_mbdb(), cases::encrypted_mbdb()]
+            .into_iter()
+            .enumerate()
+    {
+        let (source, out) = (format!("source{n}"), format!("out{n}"));
+        let password = spec.encryption.as_ref().map(|_| cases::PASSWORD);
+        sandbox.bundle_at(&source, &spec);
+        let mut line = vec!["filter", &source, "-o", &out, "--exclude", "AppDomain*"];
+        line.extend(["--exclude", "CameraRollDomain", "--exclude", "HomeDomain:Library/Notes"]);
+        if password.is_some() {
+            line.extend(["--password-file", "pw"]);
+        }
+        sandbox.run(&line).exits(0);
+        let (source, out) = (sandbox.path(source), sandbox.path(out));
+        let traces = traces((&source, password), (&out, password));
+        assert!(traces.looked_for > 30, "{n}: {traces:?}");
+        assert_eq!(traces.found, Vec::<String>::new(), "{n}");
+        // Names and numbers that are short or stand in what was kept: few.
+        assert!(traces.passed_over < 12, "{n}: {traces:?}");
+    }
+}

@@ -274,12 +274,13 @@ pub(crate) fn nothing_left(source: &Path, out: &Path, password: Option<&str>) {
         all.into_iter().filter(|(id, _)| !kept.contains_key(id)).collect()
     };
     assert!(!removed.is_empty());
-    let kept: BTreeSet<String> =
-        rows(out, password).into_values().map(|(name, _)| name).collect();
+    let kept: BTreeSet<String> = rows(out, password).into_values().map(|(name, _)| name).collect();
     let mut needles: Vec<Vec<u8>> = Vec::new();
     for (id, (name, blob)) in &removed {
         needles.push(id.as_bytes().to_vec());
-        needles.push((0..20).map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap()).collect());
+        needles.push(
+            (0..20).map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap()).collect(),
+        );
         let (domain, path) = name.split_once(':').unwrap();
         if !kept.iter().any(|name| name.contains(path)) && path.len() > 3 {
             needles.push(path.as_bytes().to_vec());
@@ -303,12 +304,7 @@ pub(crate) fn nothing_left(source: &Path, out: &Path, password: Option<&str>) {
     let decrypted = password.and_then(|_| decrypted_catalog(out, &catalog));
     for (path, bytes) in stored.chain(rows).chain(decrypted) {
         for needle in &needles {
-            assert!(
-                !holds(&bytes, needle),
-                "{} holds {}",
-                path.display(),
-                needle.escape_ascii()
-            );
+            assert!(!holds(&bytes, needle), "{} holds {}", path.display(), needle.escape_ascii());
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         assert!(!removed.iter().any(|(id, _)| *id == name), "{name} is still there");

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bkp_testkit::{BundleSpec, Encryption, EntrySpec};
+use bkp_testkit::{BundleSpec, Encryption, EntrySpec, KeychainSpec};
 
 use judge::{Outcome, Reference};
 use place::Place;
@@ -54,25 +54,22 @@ enum Output {
 }
 
 /// What is swept: a line for each command.
+#[rustfmt::skip]
 const COMMANDS: &[Swept] = &[
-    Swept {
-        name: "extract",
-        source: sealed,
-        line: "extract backup -o out --names raw --password-file pw",
-        output: Output::Tree,
-    },
-    Swept {
-        name: "extract (plain)",
-        source: plain,
-        line: "extract backup -o out --hash",
-        output: Output::Tree,
-    },
-    Swept {
-        name: "generate",
-        source: plain,
-        line: "generate out --files 12 --rows 30 --encrypted --password-file pw --kdf-iterations 1",
-        output: Output::Bundle(Some("pw")),
-    },
+    Swept { name: "extract", source: sealed, output: Output::Tree,
+        line: "extract backup -o out --names raw --password-file pw" },
+    Swept { name: "filter", source: sealed, output: Output::Bundle(Some("pw")),
+        line: "filter backup -o out --exclude AppDomain-com.example.app --password-file pw" },
+    Swept { name: "rekey", source: sealed, output: Output::Bundle(Some("new")),
+        line: "rekey backup -o out --password-file pw --new-password-file new" },
+    Swept { name: "rekey --link", source: sealed, output: Output::Bundle(Some("new")),
+        line: "rekey backup -o out --link --password-file pw --new-password-file new" },
+    Swept { name: "rekey --full", source: sealed, output: Output::Bundle(Some("new")),
+        line: "rekey backup -o out --full --password-file pw --new-password-file new" },
+    Swept { name: "encrypt", source: plain, output: Output::Bundle(Some("new")),
+        line: "encrypt backup -o out --new-password-file new --kdf-iterations 1" },
+    Swept { name: "decrypt", source: sealed, output: Output::Bundle(None),
+        line: "decrypt backup -o out --password-file pw" },
 ];
 
 /// How many workers the commands are swept with.
@@ -80,6 +77,8 @@ const THREADS: [&str; 2] = ["1", "2"];
 
 /// The password of the sealed source.
 const PASSWORD: &str = "canary-password-1a2f";
+/// The one that it gets.
+const NEW_PASSWORD: &str = "canary-password-2b60";
 /// What lies in files of the source. No other text here holds it.
 const CONTENT: &str = "canary-content-7c31";
 /// What is in a name of the source.
@@ -87,27 +86,28 @@ const NAME: &str = "canary-name-e90d";
 
 /// A backup with a bit of everything, and one file of more than one buffer.
 fn plain() -> BundleSpec {
-    let file = |domain: &str, path: &str| EntrySpec::file(domain, path, CONTENT.repeat(4));
-    BundleSpec::new(77).with(|spec| {
-        spec.entries = vec![
-            file("HomeDomain", "Library/SMS/sms.db"),
-            file("HomeDomain", &format!("Library/{NAME}.txt")),
-            EntrySpec::file("HomeDomain", "Library/empty", ""),
-            EntrySpec::symlink("HomeDomain", "Library/link", "/private/var/mobile/x"),
-            EntrySpec::noise("CameraRollDomain", "Media/DCIM/100APPLE/IMG_0001.JPG", 300_001),
-            file("AppDomain-com.example.app", "Documents/a.txt"),
-            file("AppDomainGroup-group.com.example.app", "Library/b.txt"),
-            file("KeychainDomain", "keychain-backup.plist").with(|entry| entry.class = Some(1)),
-        ];
-    })
+    with_entries(BundleSpec::new(77))
 }
 
 /// The same, encrypted, with as little key derivation as there can be.
 fn sealed() -> BundleSpec {
-    plain().with(|spec| {
-        spec.encryption =
-            Some(Encryption { password: PASSWORD.into(), dpic: Some(1), iterations: 1 });
-    })
+    let encryption = Encryption { password: PASSWORD.into(), dpic: Some(1), iterations: 1 };
+    with_entries(BundleSpec::new(77).with(|spec| spec.encryption = Some(encryption)))
+}
+
+fn with_entries(mut spec: BundleSpec) -> BundleSpec {
+    let file = |domain: &str, path: &str| EntrySpec::file(domain, path, CONTENT.repeat(4));
+    spec.entries = vec![
+        file("HomeDomain", "Library/SMS/sms.db"),
+        file("HomeDomain", &format!("Library/{NAME}.txt")),
+        EntrySpec::file("HomeDomain", "Library/empty", ""),
+        EntrySpec::symlink("HomeDomain", "Library/link", "/private/var/mobile/x"),
+        EntrySpec::noise("CameraRollDomain", "Media/DCIM/100APPLE/IMG_0001.JPG", 300_001),
+        file("AppDomain-com.example.app", "Documents/a.txt"),
+        file("AppDomainGroup-group.com.example.app", "Library/b.txt"),
+        KeychainSpec::default().entry(&spec),
+    ];
+    spec
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::place::{Node, Place, nodes, remove};
 use super::points::Point;
 use super::traced::{self, Ended};
-use super::{CONTENT, NAME, Output, PASSWORD};
+use super::{CONTENT, NAME, NEW_PASSWORD, Output, PASSWORD};
 use crate::sandbox::Sandbox;
 
 /// Where a run builds what it writes.
@@ -54,7 +54,7 @@ impl Reference {
     pub(crate) fn of(place: &Place) -> Self {
         place.clear();
         must_be_sound(place, &traced::plainly(place));
-        let out = written(place).unwrap_or_else(|why| panic!("{}: {why}", place.swept.name));
+        let out = written(place, false).unwrap_or_else(|why| panic!("{}: {why}", place.swept.name));
         let reference = Self { out, secrets: secrets(place) };
         assert!(reference.out.values().filter(|node| node.is_file()).count() > 5);
         // A search that finds nothing anywhere would prove nothing: the password is in its file.
@@ -89,7 +89,9 @@ impl Reference {
 
 /// Lists what may be found nowhere in what a command leaves.
 fn secrets(place: &Place) -> Vec<(&'static str, Finder<'static>)> {
-    let mut secrets = vec![("the password", PASSWORD.as_bytes().to_vec())];
+    let passwords = [("the password", PASSWORD), ("the new password", NEW_PASSWORD)];
+    let mut secrets: Vec<_> =
+        passwords.map(|(what, password)| (what, password.as_bytes().to_vec())).into();
     let truth = &place.truth;
     // The bag of a backup that is not encrypted opens with no password, and hides nothing.
     if truth.manifest_key.is_some() {
@@ -108,7 +110,8 @@ fn secrets(place: &Place) -> Vec<(&'static str, Finder<'static>)> {
 
 /// What the command has written, by what it means: readable files with their names. A backup must
 /// be sound as well.
-fn written(place: &Place) -> Result<BTreeMap<PathBuf, Node>, String> {
+/// Where losses were told, they are found again, and are no surprise.
+fn written(place: &Place, losses: bool) -> Result<BTreeMap<PathBuf, Node>, String> {
     let password = match place.swept.output {
         Output::Tree => return Ok(tree_at(&place.out())),
         Output::Bundle(password) => password,
@@ -122,7 +125,8 @@ fn written(place: &Place) -> Result<BTreeMap<PathBuf, Node>, String> {
         &["extract", "out", "--names", "raw", "-o", target],
     ] {
         let run = place.sandbox.run(&[line, password].concat());
-        if !matches!(run.code, 0 | 4) {
+        let known = losses && matches!(run.code, 3 | 20);
+        if !known && !matches!(run.code, 0 | 4) {
             let stdout = String::from_utf8_lossy(&run.stdout);
             return Err(format!("{line:?} ends with {}: {stdout}{}", run.code, run.stderr));
         }
@@ -160,10 +164,6 @@ fn not_sound(place: &Place, ended: &Ended) -> Option<String> {
 /// Checks that listed = done + skipped + failed, and returns how many failed and the document.
 fn counts(stdout: &[u8]) -> Result<(u64, Value), String> {
     let json: Value = serde_json::from_slice(stdout).map_err(|_| "no document".to_owned())?;
-    if json["kind"] == "generate" {
-        // It makes all or nothing, and counts in another way.
-        return Ok((0, json));
-    }
     let count = |name: &str| json[name].as_u64().ok_or(format!("no {name} in {json}"));
     let (listed, done) = (count("listed")?, count("done")?);
     let (skipped, failed) = (count("skipped")?, count("failed")?);
@@ -235,16 +235,17 @@ fn judge_output(
         }
         return End::Absent;
     }
-    let (failed, told) = match counts(&ended.stdout) {
-        Ok((failed, json)) => (failed, told(&json)),
-        Err(why) => {
-            if claims {
-                wrong.push(why);
-            }
-            (0, BTreeSet::new())
+    let mut told = told_on_stderr(&ended.stderr);
+    let mut failed = told.len() as u64;
+    match counts(&ended.stdout) {
+        Ok((count, json)) => {
+            failed = count;
+            told.extend(told_at_the_end(&json));
         }
-    };
-    let out = match written(place) {
+        Err(why) if claims => wrong.push(why),
+        Err(_) => {}
+    }
+    let out = match written(place, failed > 0) {
         Ok(out) => out,
         Err(why) => {
             wrong.push(why);
@@ -273,6 +274,8 @@ fn judge_output(
     match (lost, ended.code) {
         // Of a directory that is there for its files' sake, what its own row says is lost.
         (_, Some(3)) if failed > 0 => End::Told,
+        // The end went wrong as well, and there is no document.
+        (1.., code) if failed > 0 && code != Some(0) => End::Told,
         (0, Some(3)) => {
             wrong.push("exit code 3, and nothing is said to be lost".to_owned());
             End::Complete
@@ -286,13 +289,20 @@ fn judge_output(
 }
 
 /// The entries that a run says it could not read or write, as paths of the tree.
-fn told(json: &Value) -> BTreeSet<PathBuf> {
+fn told_at_the_end(json: &Value) -> Vec<PathBuf> {
     let items = json["problems"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let path = |item: &Value| {
-        let (domain, path) = (item["domain"].as_str()?, item["relative_path"].as_str()?);
-        Some(Path::new(domain).join(path))
-    };
-    items.iter().filter_map(path).collect()
+    items.iter().filter_map(told).collect()
+}
+
+/// The same as it was told on the way.
+fn told_on_stderr(stderr: &str) -> BTreeSet<PathBuf> {
+    let items = stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    items.filter(|item| item["severity"] == "failure").filter_map(|item| told(&item)).collect()
+}
+
+fn told(item: &Value) -> Option<PathBuf> {
+    let (domain, path) = (item["domain"].as_str()?, item["relative_path"].as_str()?);
+    Some(Path::new(domain).join(path))
 }
 
 /// What else is there is marked as unfinished, and the next run removes it and does it all.
@@ -340,4 +350,73 @@ fn judge_rest(place: &Place, point: &Point, outcome: &mut Outcome) {
     if let Some(why) = not_sound(place, &again) {
         outcome.wrong.push(format!("the next run: {why}"));
     }
+}
+
+/// The judge sees each of the things that must not be.
+#[test]
+fn what_is_wrong_is_seen() {
+    let swept = &super::COMMANDS[0];
+    let place = Place::new(swept, "1");
+    let reference = Reference::of(&place);
+    let done = |code| {
+        place.clear();
+        let ended = traced::plainly(&place);
+        Ended { code: Some(code), ..ended }
+    };
+    let output = |ended: &Ended| {
+        let mut wrong = Vec::new();
+        judge_output(&place, &reference, ended, &mut wrong);
+        wrong.join(", ")
+    };
+    let none = String::new();
+    assert_eq!(output(&done(0)), none);
+    // A file is lost, with every exit code.
+    let file = place.out().join("HomeDomain/Library/SMS/sms.db");
+    for code in [0, 1, 3, 4] {
+        let ended = done(code);
+        fs::remove_file(&file).unwrap();
+        assert!(output(&ended).contains("sms.db was lost in silence"), "{code}");
+    }
+    // It has other bytes, or is too much.
+    let ended = done(0);
+    fs::write(&file, "other").unwrap();
+    assert!(output(&ended).contains("sms.db is not what it was"));
+    let ended = done(0);
+    fs::write(place.out().join("more"), "").unwrap();
+    assert!(output(&ended).contains("more is too much"));
+    // There is none, or no document, or the document does not add up.
+    let ended = done(0);
+    remove(&place.out());
+    assert!(output(&ended).contains("there is no output"));
+    assert!(output(&Ended { stdout: Vec::new(), ..done(0) }).contains("no document"));
+    let odd = br#"{"listed":9,"done":7,"skipped":1,"failed":0}"#.to_vec();
+    assert!(output(&Ended { stdout: odd, ..done(0) }).contains("9 listed"));
+
+    // What else lies there.
+    let point = Point::FileSize(0);
+    let rest = |name: &str, bytes: &[u8]| {
+        done(0);
+        place.sandbox.file(name, bytes);
+        let mut outcome = Outcome { end: End::Complete, ..Outcome::default() };
+        judge_rest(&place, &point, &mut outcome);
+        judge_secrets(&place, &reference, &mut outcome.wrong);
+        outcome.wrong.join(", ")
+    };
+    assert_eq!(rest("out/x", b""), none);
+    assert!(rest("stray", b"").contains("it left stray"));
+    assert!(rest(RECORD, b"{").contains("half written"));
+    assert!(rest(".out.bkp-run.json.77.tmp", b"").contains("did not clean up"));
+    assert!(rest("home/x", PASSWORD.as_bytes()).contains("the password is in"));
+    fs::remove_file(place.sandbox.path("home/x")).unwrap();
+    // A folder that is not marked is in the way of the next run.
+    done(0);
+    fs::create_dir(place.sandbox.path(PARTIAL)).unwrap();
+    place.sandbox.file(format!("{PARTIAL}/x").as_str(), "");
+    let mut outcome = Outcome::default();
+    judge_rest(&place, &point, &mut outcome);
+    assert!(outcome.wrong.join(", ").contains("the next run"), "{outcome:?}");
+    // The source: a byte, a name, a time.
+    assert!(!place.source_changed());
+    place.sandbox.file("backup/x", "");
+    assert!(place.source_changed());
 }

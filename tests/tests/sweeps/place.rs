@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use bkp_testkit::Truth;
 use sha2::{Digest as _, Sha256};
 
-use super::{PASSWORD, Swept};
+use super::{NEW_PASSWORD, PASSWORD, Swept};
 use crate::sandbox::Sandbox;
 
 /// What lies in the folder before a run.
-const GIVEN: [&str; 3] = ["backup", "home", "pw"];
+const GIVEN: [&str; 4] = ["backup", "home", "new", "pw"];
 
 /// A folder with a source, its passwords, and a command that is to be run.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Place {
     pub(crate) fn new(swept: &'static Swept, threads: &str) -> Self {
         let sandbox = Sandbox::in_memory();
         let truth = sandbox.bundle(&(swept.source)());
-        sandbox.file("pw", PASSWORD);
+        sandbox.file("pw", PASSWORD).file("new", NEW_PASSWORD);
         let mut args: Vec<String> = swept.line.split(' ').map(str::to_owned).collect();
         args.extend(["--json", "--threads", threads].map(str::to_owned));
         let source = nodes(&sandbox.path("backup"));

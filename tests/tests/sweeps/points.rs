@@ -152,7 +152,8 @@ fn failures(call: &str) -> &'static [What] {
         }
         "close" => &[Once("EIO"), Once("ENOSPC"), Once("EDQUOT"), Once("EINTR")],
         "flock" => &[Once("EWOULDBLOCK"), Once("ENOLCK"), Once("EINTR")],
-        "getrandom" => &[Once("EIO"), Once("ENOSYS"), FromThenOn("EIO"), FromThenOn("ENOSYS")],
+        // Other errors it does not have, and the standard library takes them for the end.
+        "getrandom" => &[Once("EINTR"), Once("ENOSYS"), Once("EPERM"), FromThenOn("ENOSYS")],
         "clone3" => &[Once("EAGAIN"), FromThenOn("EAGAIN")],
         _ => &[],
     }
@@ -233,7 +234,7 @@ impl Point {
     }
 
     /// Tells whether cleaning up afterwards cannot be expected to work: it needs the very calls
-    /// that fail.
+    /// that fail. Deep trees are cleared by moving folders up.
     pub(crate) fn hinders_cleaning(&self) -> bool {
         match self {
             Self::Call { call, what, .. } => {
@@ -249,6 +250,9 @@ impl Point {
                             | "statx"
                             | "newfstatat"
                             | "fstat"
+                            | "rename"
+                            | "renameat"
+                            | "renameat2"
                     )
             }
             Self::FileSize(_) => false,
@@ -408,5 +412,10 @@ fn spread(points: Vec<Point>, wanted: usize) -> Vec<Point> {
         let (all, each) = (group.len(), each.min(group.len()));
         spread.extend((0..each).map(|n| group[n * all / each].clone()));
     }
-    spread
+    // One of each may be more than is wanted.
+    let (all, some) = (spread.len(), wanted.min(spread.len()));
+    if all < some.saturating_mul(2) {
+        return spread;
+    }
+    (0..some).map(|n| spread[n * all / some].clone()).collect()
 }
