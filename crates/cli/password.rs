@@ -54,54 +54,57 @@ pub(crate) fn read(args: &PasswordArgs, stop: &Stop) -> Result<SecretString, Com
     }
 }
 
-/// Reads the password that a new backup gets, else asks on the terminal, twice. An empty one is
-/// taken only from somebody who insists.
-pub(crate) fn read_new(
-    args: &NewPasswordArgs,
+/// Refuses options for a new password that cannot be right, before anything is asked or read. An
+/// empty password is taken only from somebody who insists.
+pub(crate) fn check_new(
+    new: &NewPasswordArgs,
     old: Option<&PasswordArgs>,
-    stop: &Stop,
-) -> Result<SecretString, CommandError> {
+) -> Result<(), CommandError> {
+    let usage = |code, message| Err(CommandError::new(Kind::Usage, code, message));
+    if new.new_password_empty == 1 {
+        return usage("password-empty", "an empty password protects nothing")
+            .map_err(|error| error.help("give --new-password-empty twice if you want that"));
+    }
+    let stdin = |origin| matches!(origin, Some(Origin::Stdin));
+    if stdin(new_origin_of(new)) && stdin(old.and_then(origin_of)) {
+        return usage("usage", "both passwords are to be read from standard input")
+            .map_err(|error| error.help("read one of them from a file or a file descriptor"));
+    }
+    Ok(())
+}
+
+/// Reads the password that a new backup gets, else asks on the terminal, twice.
+pub(crate) fn read_new(args: &NewPasswordArgs, stop: &Stop) -> Result<SecretString, CommandError> {
+    if let Some(origin) = new_origin_of(args) {
+        return from_origin(&origin).map_err(|error| match error.code {
+            "password-empty" => error.help("to have none, give --new-password-empty twice"),
+            _ => error,
+        });
+    }
+    let ask = |question| terminal::ask(question, stop)?.ok_or_else(no_new_password);
+    let (new, again) = (ask("New backup password: ")?, ask("The same again: ")?);
+    if new.expose_secret() != again.expose_secret() {
+        let message = "the two passwords typed differ";
+        return Err(CommandError::new(Kind::Usage, "passwords-differ", message));
+    }
+    Ok(new)
+}
+
+fn new_origin_of(args: &NewPasswordArgs) -> Option<Origin> {
     let NewPasswordArgs {
         new_password_file,
         new_password_command,
         new_password_fd,
         new_password_empty,
     } = args;
-    let origin = if let Some(path) = new_password_file {
+    if let Some(path) = new_password_file {
         Some(file_or_stdin(path))
     } else if let Some(command) = new_password_command {
         Some(Origin::Command(command.clone()))
+    } else if let Some(fd) = new_password_fd {
+        Some(Origin::Descriptor(*fd))
     } else {
-        new_password_fd.map(Origin::Descriptor)
-    };
-    match (origin, new_password_empty) {
-        (None, 2..) => Ok(SecretString::default()),
-        (None, 1) => Err(CommandError::new(
-            Kind::Usage,
-            "password-empty",
-            "an empty password protects nothing",
-        )
-        .help("give --new-password-empty twice if that is what you want")),
-        (Some(Origin::Stdin), _)
-            if old.and_then(origin_of).is_some_and(|old| matches!(old, Origin::Stdin)) =>
-        {
-            let message = "both passwords are to be read from standard input";
-            Err(CommandError::new(Kind::Usage, "usage", message)
-                .help("read one of them from a file or a file descriptor"))
-        }
-        (Some(origin), _) => from_origin(&origin).map_err(|error| match error.code {
-            "password-empty" => error.help("to have none, give --new-password-empty twice"),
-            _ => error,
-        }),
-        (None, _) => {
-            let new = terminal::ask("New backup password: ", stop)?.ok_or_else(no_new_password)?;
-            let again = terminal::ask("The same again: ", stop)?.ok_or_else(no_new_password)?;
-            if new.expose_secret() != again.expose_secret() {
-                let message = "the two passwords typed differ";
-                return Err(CommandError::new(Kind::Usage, "passwords-differ", message));
-            }
-            Ok(new)
-        }
+        (*new_password_empty > 1).then_some(Origin::Empty)
     }
 }
 
@@ -213,7 +216,7 @@ impl Origin {
             Self::Command(_) => "the password command".to_owned(),
             Self::Descriptor(fd) => format!("file descriptor {fd}"),
             Self::Variable => format!("the variable {ENV_VALUE}"),
-            Self::Empty => "--password-empty".to_owned(),
+            Self::Empty => "the option that says so".to_owned(),
         }
     }
 }

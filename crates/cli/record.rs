@@ -10,7 +10,9 @@ use bkp_toolkit::Hashes;
 use bkp_toolkit::bundle::Bundle;
 use bkp_toolkit::core::Problem;
 use bkp_toolkit::policy::{Dropped, Selection};
-use bkp_toolkit::restore::{RunCounts, RunFile, RunItem, RunLeftOut, RunOutput, RunRecord, RunSource};
+use bkp_toolkit::restore::{
+    RunCounts, RunFile, RunItem, RunLeftOut, RunOutput, RunRecord, RunSource,
+};
 
 use crate::display::Rfc3339;
 use crate::error::CommandError;
@@ -92,7 +94,9 @@ fn arguments(args: impl Iterator<Item = OsString>) -> Vec<String> {
         let names = |secret: &&str| arg == OsStr::new(secret);
         let redacted = std::mem::replace(&mut secret_follows, SECRETS.iter().any(names));
         let assigned = SECRETS.iter().find(|secret| {
-            arg.as_bytes().strip_prefix(secret.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+            arg.as_bytes()
+                .strip_prefix(secret.as_bytes())
+                .is_some_and(|rest| rest.starts_with(b"="))
         });
         match (redacted, assigned) {
             (true, _) => "[redacted]".to_owned(),

@@ -185,12 +185,10 @@ fn failed(error: RewriteError, ui: &Ui) -> CommandError {
         },
         RewriteError::Keybag { .. }
         | RewriteError::SourceKeybag { .. }
-        | RewriteError::ManifestKey { .. } => {
-            of(Kind::KeysDamaged, "key-material-damaged").help(
-                "the password cannot be changed while a class key is damaged; \
+        | RewriteError::ManifestKey { .. } => of(Kind::KeysDamaged, "key-material-damaged").help(
+            "the password cannot be changed while a class key is damaged; \
                  look for another copy of the backup's Manifest.plist",
-            )
-        }
+        ),
         RewriteError::Plist { .. } => of(Kind::Failed, "bad-plist"),
         _ => of(Kind::Failed, "run-failed"),
     }
@@ -251,7 +249,9 @@ impl Summary {
             partial_domains: partial_domains.clone(),
             keychain: keychain
                 .map(|fate| Keychain { device_bound: fate.device_bound, exposed: fate.exposed }),
-            manifest_sha256: Some(bundle.catalog_sha256.iter().map(|b| format!("{b:02x}")).collect()),
+            manifest_sha256: Some(
+                bundle.catalog_sha256.iter().map(|b| format!("{b:02x}")).collect(),
+            ),
             ..Self::default()
         }
     }

@@ -63,16 +63,16 @@ impl EncryptArgs {
 
 pub(crate) fn run(args: &EncryptArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let EncryptArgs { backup, output, kdf_iterations, rewrite, new_password } = args;
+    password::check_new(new_password, None)?;
     let (path, opened) = open::open(backup)?;
     let job = Rewriting::begin("encrypt", path, output, rewrite, ui)?;
     let backup = plain(opened)?;
     let summary = if rewrite.dry_run {
         job.plan(&backup, &Everything)?
     } else {
-        let new = Passphrase::new(password::read_new(new_password, None, &ui.stop)?);
+        let new = Passphrase::new(password::read_new(new_password, &ui.stop)?);
         let encrypt = EncryptOptions { kdf_rounds: *kdf_iterations };
-        let mut derived =
-            |KdfProgress { done, total }| job.progress.key_derivation(done, total);
+        let mut derived = |KdfProgress { done, total }| job.progress.key_derivation(done, total);
         let options = job.options(false);
         job.summary(bkp_toolkit::encrypt(
             &backup,

@@ -15,8 +15,8 @@ use bkp_toolkit::restore::{Extracted, RunCounts};
 use bkp_toolkit::{ExtractError, ExtractOptions, Hashes, NamePolicy};
 
 use crate::args::{BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs};
-use crate::display::{Name, Rfc3339, Size};
 use crate::destination::{refuse_full, refuse_source};
+use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind};
 use crate::explain::{Explained, explain};
 use crate::json::{SCHEMA_VERSION, write_line};
@@ -173,8 +173,16 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     if !dry_run {
         let (counts, items) = (summary.counts, &summary.problems);
         let selection = selection.as_ref();
-        let record =
-            Record { command: "extract", started, path: &path, counts, items, selection, hashes, output: None };
+        let record = Record {
+            command: "extract",
+            started,
+            path: &path,
+            counts,
+            items,
+            selection,
+            hashes,
+            output: None,
+        };
         let written = record.write(backup.bundle(), target)?;
         summary.run_record = Some(written.to_string_lossy().into_owned());
     }

@@ -184,8 +184,12 @@ impl GenerateArgs {
     /// Refuses what makes no sense together.
     fn check(&self) -> Result<(), CommandError> {
         let usage = |message| Err(CommandError::new(Kind::Usage, "usage", message));
-        let PasswordArgs { password_file, password_command, password_fd } = &self.password;
-        let given = password_file.is_some() || password_command.is_some() || password_fd.is_some();
+        let PasswordArgs { password_file, password_command, password_fd, password_empty } =
+            &self.password;
+        let given = password_file.is_some()
+            || password_command.is_some()
+            || password_fd.is_some()
+            || *password_empty;
         if self.sparse && self.encrypted {
             return usage("--sparse cannot be used with --encrypted: ciphertext is never sparse");
         }

@@ -75,17 +75,18 @@ impl RekeyArgs {
 }
 
 pub(crate) fn run(args: &RekeyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let RekeyArgs { backup, output, full, link, kdf_iterations, rewrite, password, new_password } = args;
+    let RekeyArgs { backup, output, full, link, kdf_iterations, rewrite, password, new_password } =
+        args;
+    password::check_new(new_password, Some(password))?;
     let (path, opened) = open::open(backup)?;
     let job = Rewriting::begin("rekey", path, output, rewrite, ui)?;
     let backup = open::unlocked(encrypted(opened)?, password, ui, &job.progress)?;
     let summary = if rewrite.dry_run {
         job.plan(&backup, &Everything)?
     } else {
-        let new = password::read_new(new_password, Some(password), &ui.stop)?;
+        let new = password::read_new(new_password, &ui.stop)?;
         let rekey = RekeyOptions { full: *full, kdf_rounds: *kdf_iterations };
-        let mut derived =
-            |KdfProgress { done, total }| job.progress.key_derivation(done, total);
+        let mut derived = |KdfProgress { done, total }| job.progress.key_derivation(done, total);
         let options = job.options(*link);
         job.summary(bkp_toolkit::rekey(
             &backup,

@@ -4,9 +4,11 @@ mod facts;
 mod problem;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use bkp_bundle::{Backup, BundleError, FoundKeychain, Keychain, KeychainItem, Unlocked};
 use bkp_core::{Fault as _, Monitor, Problem, Severity};
+use bkp_crypto::{ClassKeys, Passphrase};
 use serde::Serialize;
 
 pub use facts::{AttributeFact, AttributeFacts, KeychainItemFacts, ReferenceFacts};
@@ -88,12 +90,14 @@ pub fn keychain(
     for notice in keychain.notices() {
         tell(&KeychainProblem::Odd { notice: notice.clone() });
     }
+    let empty = keys_of_plain(backup);
+    let keys = backup.class_keys().or(empty.as_ref());
     let mut forms = BTreeMap::new();
     for item in keychain.items() {
         if monitor.cancelled() {
             break;
         }
-        let opened = item.open(backup.class_keys());
+        let opened = item.open(keys);
         listing.items.push(KeychainItemFacts::of(item, &opened, secrets));
         match opened {
             Ok(_) => listing.opened += 1,
@@ -116,6 +120,16 @@ pub fn keychain(
         tell(&KeychainProblem::Damaged { items: listing.items.len(), source: error });
     }
     Ok(listing)
+}
+
+/// Opens the keybag of a backup that is not encrypted, which is under the empty password. A device
+/// binds every class of keychain items to itself there; a backup that was decrypted has classes
+/// that open.
+fn keys_of_plain(backup: &Backup<Unlocked>) -> Option<ClassKeys> {
+    let bundle = backup.bundle();
+    let keybag = bundle.keybag().filter(|_| !bundle.is_encrypted())?.ok()?;
+    let most = bundle.limits().kdf_rounds;
+    keybag.unlock(&Passphrase::empty(), most, &mut |_| ControlFlow::Continue(())).ok()
 }
 
 /// Returns the number and the class of an item, as far as they can be told.

@@ -67,8 +67,8 @@ pub use keychain::{
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
 pub use rewrite::{
-    EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions, Rewritten,
-    SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
+    EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
+    Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
 };
 pub use time::rfc3339;
 pub use verify::{

@@ -69,7 +69,8 @@ pub struct Rewritten {
     /// Domains that were left out in part, and of which a device that restores the bundle removes
     /// what the bundle does not hold (FORMAT.md 6).
     pub partial_domains: Vec<&'static str>,
-    /// What became of the keychain's items, where a bundle was decrypted.
+    /// What became of the keychain's items, where a bundle was decrypted and its keychain can be
+    /// read.
     pub keychain: Option<KeychainFate>,
 }
 
@@ -170,9 +171,7 @@ pub fn check_destination(source: &Path, target: &Path) -> Result<(), InsideSourc
     let absolute = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
     let real = absolute.ancestors().find_map(|above| std::fs::canonicalize(above).ok());
     match real {
-        Some(real) if real.starts_with(&source) => {
-            Err(InsideSource { target: target.to_owned() })
-        }
+        Some(real) if real.starts_with(&source) => Err(InsideSource { target: target.to_owned() }),
         _ => Ok(()),
     }
 }
@@ -204,16 +203,13 @@ fn write(
             done = done.saturating_sub(1);
         }
     }
-    let finished = backup.bundle().status().is_some_and(|status| {
-        status.snapshot_state.as_deref() == Some("finished")
-    });
+    let finished = backup
+        .bundle()
+        .status()
+        .is_some_and(|status| status.snapshot_state.as_deref() == Some("finished"));
     let restorable = finished && failed == 0 && damaged == 0;
     let applications_left_out = apps.gone().map(str::to_owned).collect();
-    let summary = Rewritten {
-        bundle: summary,
-        restorable,
-        applications_left_out,
-        ..Rewritten::default()
-    };
+    let summary =
+        Rewritten { bundle: summary, restorable, applications_left_out, ..Rewritten::default() };
     Ok(Report { summary, listed, done, skipped, failed, damaged, notices })
 }

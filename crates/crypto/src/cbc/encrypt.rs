@@ -14,6 +14,13 @@ use crate::secret::{FileKey, Key as _};
 /// The bytes a writer holds before it passes them on; whole blocks.
 const BUFFER: usize = 1 << 16;
 
+/// The bytes a writer starts with. Most files are small, and wiping a full buffer for each of them
+/// would take ten times what encrypting them does.
+const SMALLEST: usize = 1 << 12;
+
+/// By how much a buffer grows, from the smallest to the largest.
+const GROWTH: usize = 4;
+
 /// Returns the bytes that a payload of `plain` bytes has when it is stored.
 ///
 /// There is always padding, so this is the next multiple of 16 above `plain`. No file is so long
@@ -132,7 +139,7 @@ impl<W> fmt::Debug for CbcWriter<W> {
 impl<W> CbcWriter<W> {
     /// Starts encrypting a payload.
     pub fn new(inner: W, key: &FileKey) -> Self {
-        let buffer = Zeroizing::new(vec![0; BUFFER]);
+        let buffer = Zeroizing::new(vec![0; SMALLEST]);
         Self { inner, cipher: CbcEncryptor::new(key), buffer, written: 0, sealed: 0, filled: 0 }
     }
 
@@ -149,9 +156,7 @@ impl<W: Write> CbcWriter<W> {
     ///
     /// Fails when the inner writer does. The payload is not whole then.
     pub fn finish(mut self) -> io::Result<W> {
-        if self.filled == BUFFER {
-            self.pass_on()?;
-        }
+        self.make_room()?;
         let end = self.filled - self.filled % BLOCK + BLOCK;
         pad(&mut self.buffer[self.filled..end]);
         self.filled = end;
@@ -159,6 +164,22 @@ impl<W: Write> CbcWriter<W> {
             self.pass_on()?;
         }
         Ok(self.inner)
+    }
+
+    /// Leaves room for one byte more at least, by growing or by passing on.
+    fn make_room(&mut self) -> io::Result<()> {
+        let len = self.buffer.len();
+        if self.filled < len {
+            return Ok(());
+        }
+        if len >= BUFFER {
+            return self.pass_on();
+        }
+        // A new one, since one that grows by itself leaves its old memory unwiped.
+        let mut larger = Zeroizing::new(vec![0; len * GROWTH]);
+        larger[..len].copy_from_slice(&self.buffer);
+        self.buffer = larger;
+        Ok(())
     }
 
     /// Encrypts the whole blocks there are, if none wait already, and passes them on.
@@ -184,9 +205,7 @@ impl<W: Write> CbcWriter<W> {
 
 impl<W: Write> Write for CbcWriter<W> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        if self.filled == BUFFER {
-            self.pass_on()?;
-        }
+        self.make_room()?;
         let room = &mut self.buffer[self.filled..];
         let n = data.len().min(room.len());
         room[..n].copy_from_slice(&data[..n]);

@@ -306,3 +306,5 @@ fn check_salts(kdf: &KdfParams) -> Result<(), ReissueError> {
     Ok(())
 }
 
+#[cfg(test)]
+mod tests;

@@ -13,18 +13,18 @@ use crate::{
 };
 
 const SALT: [u8; 20] = [0x5a; 20];
-const PASSWORD: &str = "correct horse";
+pub(in crate::keybag) const PASSWORD: &str = "correct horse";
 
-fn password() -> Passphrase {
+pub(in crate::keybag) fn password() -> Passphrase {
     Passphrase::new(PASSWORD.into())
 }
 
-fn fingerprint(key: &[u8; 32]) -> [u8; 32] {
+pub(in crate::keybag) fn fingerprint(key: &[u8; 32]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
 /// The class key that [`Bag`] gives a class.
-fn class_key(class: u32) -> [u8; 32] {
+pub(in crate::keybag) fn class_key(class: u32) -> [u8; 32] {
     Sha256::digest(class.to_be_bytes()).into()
 }
 
@@ -36,19 +36,29 @@ fn wrapped_by(kek: &[u8; 32], key: &[u8; 32]) -> [u8; 40] {
 
 /// A keybag to be changed before it is written, by the crates and not by our own code.
 #[derive(Clone)]
-struct Bag(Vec<(&'static str, Vec<u8>)>);
+pub(in crate::keybag) struct Bag(pub(in crate::keybag) Vec<(&'static str, Vec<u8>)>);
 
 impl Bag {
     /// Eleven classes in descending order, as an encrypted backup has them.
-    fn new(rounds: u32, outer_rounds: Option<u32>) -> Self {
-        let mut key = PASSWORD.as_bytes().to_vec();
+    pub(in crate::keybag) fn new(rounds: u32, outer_rounds: Option<u32>) -> Self {
+        Self::under(PASSWORD, &SALT, rounds, outer_rounds)
+    }
+
+    /// The same under another password and salt.
+    pub(in crate::keybag) fn under(
+        password: &str,
+        salt: &[u8],
+        rounds: u32,
+        outer_rounds: Option<u32>,
+    ) -> Self {
+        let mut key = password.as_bytes().to_vec();
         let mut header = vec![
             ("VERS", vec![0, 0, 0, 5]),
             ("TYPE", vec![0, 0, 0, 1]),
             ("UUID", (0..16).collect()),
             ("HMCK", vec![0; 40]),
             ("WRAP", vec![0; 4]),
-            ("SALT", SALT.to_vec()),
+            ("SALT", salt.to_vec()),
             ("ITER", rounds.to_be_bytes().to_vec()),
         ];
         if let Some(outer_rounds) = outer_rounds {
@@ -60,7 +70,7 @@ impl Bag {
             key = out.to_vec();
         }
         let mut kek = [0; 32];
-        pbkdf2::pbkdf2_hmac::<sha1::Sha1>(&key, &SALT, rounds, &mut kek);
+        pbkdf2::pbkdf2_hmac::<sha1::Sha1>(&key, salt, rounds, &mut kek);
         for class in (1..=11_u32).rev() {
             let wrap = if matches!(class, 5 | 9..) { 3 } else { 2 };
             header.extend([
@@ -74,16 +84,16 @@ impl Bag {
         Self(header)
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(in crate::keybag) fn bytes(&self) -> Vec<u8> {
         items(self.0.iter().map(|(tag, value)| (*tag, &value[..])))
     }
 
-    fn parse(&self) -> Result<Keybag, KeybagError> {
+    pub(in crate::keybag) fn parse(&self) -> Result<Keybag, KeybagError> {
         Keybag::parse(&self.bytes())
     }
 
     /// Returns where an item of the header, or of a class, is in the list.
-    fn index(&self, class: Option<u32>, tag: &str) -> usize {
+    pub(in crate::keybag) fn index(&self, class: Option<u32>, tag: &str) -> usize {
         let start = class.map_or(0, |class| {
             let is = |item: &(&str, Vec<u8>)| item.0 == "CLAS" && item.1 == class.to_be_bytes();
             self.0.iter().position(is).unwrap() - 1
@@ -92,25 +102,25 @@ impl Bag {
     }
 
     /// Returns the offset of an item's first byte.
-    fn offset(&self, index: usize) -> usize {
+    pub(in crate::keybag) fn offset(&self, index: usize) -> usize {
         self.0[..index].iter().map(|item| item.1.len() + 8).sum()
     }
 
-    fn with(&self, class: Option<u32>, tag: &str, value: &[u8]) -> Self {
+    pub(in crate::keybag) fn with(&self, class: Option<u32>, tag: &str, value: &[u8]) -> Self {
         let mut bag = self.clone();
         let index = bag.index(class, tag);
         bag.0[index].1 = value.to_vec();
         bag
     }
 
-    fn without(&self, class: Option<u32>, tag: &str) -> Self {
+    pub(in crate::keybag) fn without(&self, class: Option<u32>, tag: &str) -> Self {
         let mut bag = self.clone();
         bag.0.remove(bag.index(class, tag));
         bag
     }
 
     /// Flips a bit of a class's wrapped key.
-    fn damaged(&self, class: u32) -> Self {
+    pub(in crate::keybag) fn damaged(&self, class: u32) -> Self {
         let mut key = self.0[self.index(Some(class), "WPKY")].1.clone();
         key[17] ^= 4;
         self.with(Some(class), "WPKY", &key)

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use bkp_bundle::{Backup, BundleError, ManifestEdit, Patch, Unlocked};
-use bkp_core::{Everything, Fault, Monitor, NullMonitor, Problem, Report, Severity};
+use bkp_bundle::{Backup, ManifestEdit, Patch, Unlocked};
+use bkp_core::{Everything, Monitor, NullMonitor, Report};
 use bkp_crypto::{FileClasses, KdfParams, Passphrase, Reissue};
 use bkp_restore::{BundlePlan, CatalogForm, PayloadForm};
 
@@ -20,21 +20,6 @@ pub struct KeychainFate {
     pub device_bound: usize,
     /// Items that the password opened. They open without one now.
     pub exposed: usize,
-}
-
-/// The keychain could not be looked at.
-#[derive(Debug, thiserror::Error)]
-#[error("the keychain cannot be read, so nothing can be said of the items in it")]
-struct Unread(#[source] BundleError);
-
-impl Fault for Unread {
-    fn code(&self) -> &'static str {
-        "keychain-unread"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Notice
-    }
 }
 
 /// Writes a bundle in plaintext of one that is encrypted.
@@ -82,14 +67,10 @@ pub fn decrypt(
         files,
     };
     let mut report = write(backup, &Everything, walk, plan, options, monitor)?;
-    match keychain(backup, Secrets::Hidden, &NullMonitor) {
-        Ok(KeychainListing { opened: exposed, device_bound, .. }) => {
-            report.summary.keychain = Some(KeychainFate { device_bound, exposed });
-        }
-        Err(error) => {
-            monitor.problem(Problem { entry: None, fault: &Unread(error) });
-            report.notices += 1;
-        }
-    }
+    // One that nobody can read has been written like any other file.
+    report.summary.keychain = keychain(backup, Secrets::Hidden, &NullMonitor).ok().map(|listing| {
+        let KeychainListing { opened: exposed, device_bound, .. } = listing;
+        KeychainFate { device_bound, exposed }
+    });
     Ok(report)
 }

@@ -95,11 +95,12 @@ fn new_keybag(
         return Keybag::generate(Keybag::CURRENT_VERSION, kdf, new, progress).map_err(failed);
     };
     let keybag = keybag.map_err(|error| source(error.clone().into()))?;
-    let keys = keybag
-        .unlock(&Passphrase::empty(), bundle.limits().kdf_rounds, &mut |_| {
-            ControlFlow::Continue(())
-        })
-        .map_err(|error| source(error.into()))?;
+    let keys =
+        keybag
+            .unlock(&Passphrase::empty(), bundle.limits().kdf_rounds, &mut |_| {
+                ControlFlow::Continue(())
+            })
+            .map_err(|error| source(error.into()))?;
     let spec = Reissue { file_classes: FileClasses::Fresh, ..Reissue::new(kdf) };
     keybag.reissue(&keys, &spec, new, progress).map_err(failed)
 }
