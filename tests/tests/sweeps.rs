@@ -10,6 +10,8 @@
 //! What must hold after each run stands in `judge.rs`. A command is added with one line in
 //! [`COMMANDS`]. `docs/campaigns.md` tells how to run all points and what the last run found.
 
+#[path = "sweeps/calls.rs"]
+mod calls;
 #[path = "sweeps/judge.rs"]
 mod judge;
 #[path = "sweeps/place.rs"]

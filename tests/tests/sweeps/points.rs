@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::calls::{FAILING, KILLED_AT, What, failures};
 use super::judge;
 use super::place::Place;
 use super::traced::{self, Ended};
@@ -37,164 +38,6 @@ pub(crate) enum Whose {
     On(String),
     /// Those of each thread.
     Any,
-}
-
-/// What happens at a call, in strace's words.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum What {
-    /// SIGKILL before the call is made.
-    Kill,
-    /// This error, once.
-    Once(&'static str),
-    /// This error, from then on: a full disk stays full.
-    FromThenOn(&'static str),
-    /// Nothing is done, and nothing is what it says it did.
-    Nothing,
-}
-
-/// Calls that change a file system, at which a run is killed. Between two of them nothing
-/// changes that could be found later. The last one is the end of the process.
-const KILLED_AT: &[&str] = &[
-    "open",
-    "openat",
-    "write",
-    "pwrite64",
-    "writev",
-    "pwritev",
-    "pwritev2",
-    "copy_file_range",
-    "sendfile",
-    "splice",
-    "ioctl",
-    "ftruncate",
-    "fallocate",
-    "link",
-    "linkat",
-    "symlink",
-    "symlinkat",
-    "mkdir",
-    "mkdirat",
-    "rename",
-    "renameat",
-    "renameat2",
-    "unlink",
-    "unlinkat",
-    "rmdir",
-    "fsync",
-    "fdatasync",
-    "syncfs",
-    "sync_file_range",
-    "chmod",
-    "fchmod",
-    "fchmodat",
-    "utimensat",
-    "fchown",
-    "fchownat",
-    "fsetxattr",
-    "close",
-    "flock",
-    "exit_group",
-];
-
-/// Calls and what may go wrong with them.
-fn failures(call: &str) -> &'static [What] {
-    use What::{FromThenOn, Nothing, Once};
-    match call {
-        "open" | "openat" => &[
-            Once("EIO"),
-            Once("EACCES"),
-            Once("EMFILE"),
-            Once("EINTR"),
-            Once("ENOSPC"),
-            FromThenOn("EMFILE"),
-            FromThenOn("ENOSPC"),
-        ],
-        "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" => &[
-            Once("EIO"),
-            Once("ENOSPC"),
-            Once("EDQUOT"),
-            Once("EINTR"),
-            Nothing,
-            FromThenOn("ENOSPC"),
-            FromThenOn("EDQUOT"),
-            FromThenOn("EIO"),
-        ],
-        "copy_file_range" | "sendfile" | "splice" => &[
-            Once("EIO"),
-            Once("ENOSPC"),
-            Once("EDQUOT"),
-            Once("EINTR"),
-            Once("EXDEV"),
-            Nothing,
-            FromThenOn("ENOSPC"),
-            FromThenOn("EXDEV"),
-            FromThenOn("EOPNOTSUPP"),
-        ],
-        "ioctl" => &[Once("EIO"), Once("ENOSPC"), Once("EOPNOTSUPP"), Once("EXDEV")],
-        "read" | "pread64" | "readv" | "preadv" => &[Once("EIO"), Once("EINTR"), FromThenOn("EIO")],
-        "getdents64" => &[Once("EIO"), Once("EINTR")],
-        "statx" | "newfstatat" | "fstat" | "lseek" => &[Once("EIO"), Once("EACCES")],
-        "ftruncate" | "fallocate" => {
-            &[Once("EIO"), Once("ENOSPC"), Once("EDQUOT"), Once("EINTR"), FromThenOn("EOPNOTSUPP")]
-        }
-        "link" | "linkat" | "symlink" | "symlinkat" | "mkdir" | "mkdirat" => {
-            &[Once("EIO"), Once("EACCES"), Once("ENOSPC"), Once("EDQUOT"), FromThenOn("ENOSPC")]
-        }
-        "rename" | "renameat" | "renameat2" => {
-            &[Once("EIO"), Once("EACCES"), Once("ENOSPC"), Once("EXDEV"), FromThenOn("EIO")]
-        }
-        "unlink" | "unlinkat" | "rmdir" => &[Once("EIO"), Once("EACCES"), FromThenOn("EIO")],
-        "fsync" | "fdatasync" | "syncfs" | "sync_file_range" => {
-            &[Once("EIO"), Once("ENOSPC"), Once("EDQUOT"), Once("EINTR"), FromThenOn("EIO")]
-        }
-        "chmod" | "fchmod" | "fchmodat" | "utimensat" | "fchown" | "fchownat" | "fsetxattr" => {
-            &[Once("EIO"), Once("EPERM"), FromThenOn("EPERM")]
-        }
-        "close" => &[Once("EIO"), Once("ENOSPC"), Once("EDQUOT"), Once("EINTR")],
-        "flock" => &[Once("EWOULDBLOCK"), Once("ENOLCK"), Once("EINTR")],
-        // Other errors it does not have, and the standard library takes them for the end.
-        "getrandom" => &[Once("EINTR"), Once("ENOSYS"), Once("EPERM"), FromThenOn("ENOSYS")],
-        "clone3" => &[Once("EAGAIN"), FromThenOn("EAGAIN")],
-        _ => &[],
-    }
-}
-
-/// Further calls that may fail, besides those at which a run is killed.
-const FAILING: &[&str] = &[
-    "read",
-    "pread64",
-    "readv",
-    "preadv",
-    "getdents64",
-    "statx",
-    "newfstatat",
-    "fstat",
-    "lseek",
-    "getrandom",
-    "clone3",
-];
-
-impl What {
-    /// Spells it for `-e inject`.
-    fn words(self, call: &str, number: u32) -> String {
-        match self {
-            Self::Kill => format!("inject={call}:signal=KILL:when={number}"),
-            Self::Once(error) => format!("inject={call}:error={error}:when={number}"),
-            Self::FromThenOn(error) => format!("inject={call}:error={error}:when={number}+"),
-            Self::Nothing => format!("inject={call}:retval=0:when={number}"),
-        }
-    }
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kill => f.write_str("killed"),
-            Self::Once(error) => f.write_str(error),
-            Self::FromThenOn(error) => write!(f, "{error} from then on"),
-            Self::Nothing => f.write_str("nothing done"),
-        }
-    }
 }
 
 impl fmt::Display for Point {
@@ -299,9 +142,11 @@ struct Calls {
 /// Counts the calls of one undisturbed run.
 fn count(place: &Place) -> Calls {
     place.clear();
-    // `poll` is the first thing that the runtime of the language does.
-    let all: Vec<&str> = KILLED_AT.iter().chain(FAILING).copied().collect();
-    let ended = traced::traced(place, &Whose::Any, &[format!("trace={},poll", all.join(","))]);
+    // Not every machine has every call. `poll`, or `ppoll`, is the first thing that the runtime of
+    // the language does.
+    let all = KILLED_AT.iter().chain(FAILING).chain(&["poll", "ppoll"]);
+    let all: Vec<String> = all.map(|call| format!("?{call}")).collect();
+    let ended = traced::traced(place, &Whose::Any, &[format!("trace={}", all.join(","))]);
     judge::must_be_sound(place, &ended);
     let log = traced::log(place);
     let root = format!("<{}", place.root().display());
@@ -317,14 +162,13 @@ fn count(place: &Place) -> Calls {
             continue;
         }
         if *main.get_or_insert(thread) == thread {
-            loading &= call != "poll";
+            loading &= !matches!(call, "poll" | "ppoll");
             *calls.main.entry(call.to_owned()).or_default() += 1;
             if loading {
                 *calls.loader.entry(call.to_owned()).or_default() += 1;
             }
         } else {
-            let path = arguments.split_once(&root).and_then(|(_, path)| path.split_once('>'));
-            let whose = path.map_or(Whose::Any, |(path, _)| Whose::On(path.to_owned()));
+            let whose = path_of(arguments, &root).map_or(Whose::Any, Whose::On);
             *others.entry((call, whose, thread)).or_default() += 1;
         }
     }
@@ -334,6 +178,15 @@ fn count(place: &Place) -> Calls {
         *most = count.max(*most);
     }
     calls
+}
+
+/// The path of the first descriptor in a line of the log that is of a path below `root`. Of the
+/// current directory strace knows the name too, and does not match it with `-P`.
+fn path_of(arguments: &str, root: &str) -> Option<String> {
+    let at = arguments.match_indices(root).map(|(at, _)| at);
+    let at = at.into_iter().find(|at| !arguments[..*at].ends_with("AT_FDCWD"))?;
+    let (path, _) = arguments[at + root.len()..].split_once('>')?;
+    Some(path.to_owned())
 }
 
 /// Lists the points of a sweep: all, or as many as are wanted, spread evenly.
