@@ -1,8 +1,10 @@
 //! The subcommands, one file each.
 
+mod apps;
 mod cat;
 mod completions;
 mod decrypt;
+mod diff;
 mod encrypt;
 mod extract;
 mod filter;
@@ -13,6 +15,7 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod profiles;
 mod rekey;
 mod verify;
 
@@ -32,7 +35,10 @@ pub(crate) enum Command {
     Cat(cat::CatArgs),
     Extract(extract::ExtractArgs),
     Verify(verify::VerifyArgs),
+    Diff(diff::DiffArgs),
     Keychain(keychain::KeychainArgs),
+    Profiles(profiles::ProfilesArgs),
+    Apps(apps::AppsArgs),
     Filter(filter::FilterCommand),
     Encrypt(encrypt::EncryptArgs),
     Decrypt(decrypt::DecryptArgs),
@@ -53,7 +59,10 @@ impl Command {
             Self::Cat(args) => args.format(),
             Self::Extract(args) => args.format(),
             Self::Verify(args) => args.format(),
+            Self::Diff(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Profiles(args) => args.format(),
+            Self::Apps(args) => args.format(),
             Self::Filter(args) => args.format(),
             Self::Encrypt(args) => args.format(),
             Self::Decrypt(args) => args.format(),
@@ -73,7 +82,10 @@ impl Command {
             Self::Cat(args) => cat::run(args, ui),
             Self::Extract(args) => extract::run(args, ui),
             Self::Verify(args) => verify::run(args, ui),
+            Self::Diff(args) => diff::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Profiles(args) => profiles::run(args, ui),
+            Self::Apps(args) => apps::run(args, ui),
             Self::Filter(args) => filter::run(args, ui),
             Self::Encrypt(args) => encrypt::run(args, ui),
             Self::Decrypt(args) => decrypt::run(args, ui),

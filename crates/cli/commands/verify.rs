@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use bkp_toolkit::bundle::Opened;
 use bkp_toolkit::core::{Entry, Monitor, Problem, RunError, Stage};
-use bkp_toolkit::{Finding, RecordedRun, Subset, Verification, VerifyError, VerifyOptions};
+use bkp_toolkit::{
+    Finding, RecordedRun, Restorable, Subset, Verification, VerifyError, VerifyOptions,
+};
 
 use crate::args::{BackupArgs, Format, PasswordArgs};
 use crate::display::Name;
@@ -56,6 +58,13 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "RUN.json")]
     against: Option<PathBuf>,
 
+    /// Judge the backup as a device would before and during a restore, before a device is at hand
+    ///
+    /// Versions, keys of the property lists, the shape of keybag and catalog, what every row needs,
+    /// and the keybag that the keychain is for. What makes a restore fail is damage.
+    #[arg(long)]
+    restorable: bool,
+
     /// Show every problem, not only the first few of each kind
     #[arg(short = 'v', long, visible_alias = "verbose")]
     all: bool,
@@ -79,7 +88,7 @@ pub(crate) struct VerifyArgs {
 const AFTER_HELP: &str = "\
 Examples:
   bkp verify BACKUP
-  bkp verify BACKUP --read-data --sqlite --password-file pw.txt
+  bkp verify BACKUP --restorable --read-data --sqlite --password-file pw.txt
   bkp verify BACKUP --against OUT.bkp-run.json --password-file pw.txt
 
 Exit codes:
@@ -122,6 +131,7 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let against = against.as_deref().map(recorded).transpose()?;
     let reads_files = args.reads() || against.as_ref().is_some_and(|run| !run.files.is_empty());
     let Found { path, bundle } = open::find(backup)?;
+    let restorable = args.restorable.then(|| Restorable { names: names_in(&path) });
     let progress = Progress::new(ui).doing("verifying");
     // Digests need no password, so none is asked for where the catalog has them in clear.
     let stored = match reads_files || password::is_given(password) {
@@ -147,6 +157,7 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         threads: *threads,
         keep,
         against,
+        restorable,
     };
     let output = Output { format: ui.format, sink: Mutex::new(Sink::new()?), progress: &progress };
     output.sink().begin(ui.format);
@@ -176,6 +187,12 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         (0, 1..) => ExitCode::from(WARNED),
         (0, 0) => ExitCode::SUCCESS,
     })
+}
+
+/// Lists a folder. What cannot be listed here cannot be read as a backup either.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// Reads a run record.

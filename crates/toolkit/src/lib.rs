@@ -7,7 +7,9 @@
 //!                                                      ├──▶ extract
 //!                                                      ├──▶ hash_files
 //!                                                      ├──▶ verify
+//!                                                      ├──▶ diff, with another one
 //!                                                      ├──▶ keychain
+//!                                                      ├──▶ profiles, apps
 //!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
 //! ```
 //!
@@ -36,6 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+mod diff;
 mod extract;
 mod found;
 mod hash;
@@ -43,6 +46,7 @@ mod inspect;
 mod keychain;
 mod list;
 mod locate;
+mod managed;
 mod rewrite;
 mod time;
 mod verify;
@@ -50,9 +54,14 @@ mod verify;
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
 pub use bkp_crypto as crypto;
+pub use bkp_managed as managed_facts;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
 
+pub use diff::{
+    Aspect, Change, ContentCheck, DiffError, DiffNote, DiffOptions, DiffProblem, DiffReport,
+    DiffSide, Difference, Evidence, Side, diff, diff_notes,
+};
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use found::{BackupState, Found};
 pub use hash::{ContentHash, HashError, Hashes, hash_files};
@@ -66,13 +75,14 @@ pub use keychain::{
 };
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
+pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, stored_info_plist};
 pub use rewrite::{
     EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
     Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
 };
 pub use time::rfc3339;
 pub use verify::{
-    CodeCount, DatabaseCounts, Finding, Grade, ParseSubsetError, RecordedCounts, RecordedFile,
-    RecordedRun, RecordedSource, Subset, SubsetFacts, Verification, VerifyError, VerifyOptions,
-    catalog_sha256, verify,
+    CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError, RecordedCounts,
+    RecordedFile, RecordedRun, RecordedSource, Restorable, RestorableFacts, RestoreTarget, Subset,
+    SubsetFacts, Verification, VerifyError, VerifyOptions, catalog_sha256, verify,
 };

@@ -5,6 +5,7 @@ mod contents;
 mod finding;
 mod log;
 mod meaning;
+mod restorable;
 mod state;
 mod stored;
 mod subset;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use against::{RecordedCounts, RecordedFile, RecordedRun, RecordedSource, catalog_sha256};
 pub use finding::{Finding, Grade};
+pub use restorable::{NotChecked, Restorable, RestorableFacts, RestoreTarget};
 pub use subset::{ParseSubsetError, Subset};
 
 use crate::HashError;
@@ -47,6 +49,8 @@ pub struct VerifyOptions {
     /// The record of an earlier run, to be compared with what is there now. Where it holds hashes
     /// of files, the backup must be unlocked, and those files are read once more.
     pub against: Option<Arc<RecordedRun>>,
+    /// Whether the backup is also judged as a device would judge it before a restore.
+    pub restorable: Option<Restorable>,
 }
 
 impl Default for VerifyOptions {
@@ -58,6 +62,7 @@ impl Default for VerifyOptions {
             threads: None,
             keep: usize::MAX,
             against: None,
+            restorable: None,
         }
     }
 }
@@ -133,6 +138,9 @@ pub struct Verification {
     pub problems: Vec<Finding>,
     /// There is no damage.
     pub ok: bool,
+    /// What a device would make of the backup, when it was to be judged so. Its problems are among
+    /// the others.
+    pub restorable: Option<RestorableFacts>,
 }
 
 /// What part of a backup was read.
@@ -187,6 +195,7 @@ const LONG: u64 = 8 << 20;
 /// walk       every row: names, fileIDs, kinds, inodes, parents, keys
 /// stored     every stored file that no row names
 /// contents   every payload: there, whole, right digest; with read_data its key and padding
+/// restorable only where asked: what a device checks before and during a restore
 /// ```
 ///
 /// Digests are of stored bytes, so that no password is needed where the catalog can be read
@@ -201,7 +210,8 @@ pub fn verify(
     options: &VerifyOptions,
     monitor: &dyn Monitor,
 ) -> Result<Verification, VerifyError> {
-    let &VerifyOptions { read_data, subset, databases, threads, keep, ref against } = options;
+    let &VerifyOptions { read_data, subset, databases, threads, keep, .. } = options;
+    let VerifyOptions { against, restorable, .. } = options;
     let bundle = opened.bundle();
     let catalog = opened.catalog().ok_or(VerifyError::CatalogLocked)?;
     let payloads = match opened {
@@ -220,8 +230,13 @@ pub fn verify(
     let encrypted = bundle.is_encrypted();
     let log = Log::new(monitor, keep);
     state::before(bundle, opened, catalog, &log);
-    let mut rows = walk::walk(catalog, &payloads, encrypted, &log)?;
+    if let Some(asked) = restorable {
+        restorable::before(asked, bundle, opened, catalog, &log);
+    }
+    let mut rows = walk::walk(catalog, &payloads, encrypted, restorable.is_some(), &log)?;
     state::after(bundle, &rows, &log);
+    let judged =
+        restorable.is_some().then(|| restorable::after(opened, catalog, &rows, read_data, &log));
     // Before the payloads are read, since the ids take memory that those need.
     let ids = std::mem::take(&mut rows.ids);
     let blobs = stored::check(&payloads, &ids, &log).map_err(VerifyError::Bundle)?;
@@ -248,9 +263,11 @@ pub fn verify(
         }
     }
 
-    let Rows { entries, unreadable, files, without_digest, .. } = rows;
     let Tally { files: files_checked, bytes, digests, looked, .. } = tally;
     let (problems, by_code) = log.finish();
+    let restorable =
+        judged.map(|unchecked| RestorableFacts::new(bundle, rows.bytes, &by_code, unchecked));
+    let Rows { entries, unreadable, files, without_digest, .. } = rows;
     let count = |grade| {
         by_code
             .iter()
@@ -283,6 +300,7 @@ pub fn verify(
         by_code,
         problems,
         ok: damage == 0,
+        restorable,
     })
 }
 

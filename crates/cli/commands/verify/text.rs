@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use bkp_toolkit::{CodeCount, Finding, Grade, SubsetFacts, Verification};
+use bkp_toolkit::{
+    CodeCount, Finding, Grade, NotChecked, RestorableFacts, SubsetFacts, Verification,
+};
 
 use crate::display::{Location, Name, Size, Styles, Text, label};
 
@@ -22,6 +24,9 @@ pub(super) fn write(
     for count in &verification.by_code {
         let of_it = |finding: &&Finding| (finding.code, finding.grade) == (count.code, count.grade);
         report.group(count, verification.problems.iter().filter(of_it))?;
+    }
+    if let Some(facts) = &verification.restorable {
+        report.restorable(facts)?;
     }
     report.verdict(verification)
 }
@@ -122,6 +127,31 @@ impl Report<'_> {
             0 => Ok(()),
             more => writeln!(self.out, "  and {more} more; --all shows them"),
         }
+    }
+
+    /// Says what a device would make of it, and what could not be found out.
+    fn restorable(&mut self, facts: &RestorableFacts) -> io::Result<()> {
+        let RestorableFacts { target, blocking, blocking_codes, not_checked, .. } = facts;
+        self.out.write_all(b"\n")?;
+        let model = target.product_type.as_deref().unwrap_or("unknown model");
+        let system = match &target.product_version {
+            Some(version) => format!("system {version} or later"),
+            None => "unknown system".to_owned(),
+        };
+        let free = Size(target.bytes);
+        self.row("Target", Text(&format!("{model}, {system}, {free} of free space")))?;
+        let verdict = match blocking {
+            0 => label(self.styles.good, "nothing was found that makes it fail".to_owned()),
+            _ => {
+                let (problems, codes) = (many(*blocking, "problem"), blocking_codes.join(", "));
+                label(self.styles.error, format!("would fail: {problems} ({codes})"))
+            }
+        };
+        self.row("Restore", verdict)?;
+        for NotChecked { what, why, .. } in not_checked {
+            self.row("Unchecked", format_args!("{what}: {why}"))?;
+        }
+        Ok(())
     }
 
     fn verdict(&mut self, verification: &Verification) -> io::Result<()> {

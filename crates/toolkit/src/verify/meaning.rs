@@ -14,7 +14,12 @@ fn find(code: &str) -> Option<&'static str> {
 
 /// Sorted by code.
 const MEANINGS: &[(&str, &str)] = &[
+    ("application-incomplete", "A restore may skip the container; other readers stop at it."),
     ("backup-state", "A restore refuses the backup (203 or 204)."),
+    (
+        "bad-attributes",
+        "A restore sets each attribute and looks whether it is there, and may fail.",
+    ),
     ("bad-digest", "A restore fails (205); the content cannot be proven."),
     (
         "bad-metadata",
@@ -27,6 +32,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("bad-row", "The entry cannot be read from the catalog, and a restore leaves it out or fails."),
     ("cannot-read", "The file is there and the system does not give it out."),
     ("catalog-damaged", "Entries may be missing from the catalog, and a restore may fail."),
+    ("catalog-form", "Devices write it otherwise; most readers take it."),
+    ("catalog-kind", "A restore looks for a catalog that is not there (205)."),
+    ("catalog-schema", "Devices declare it otherwise; a restore may not find what it looks for."),
     ("catalog-unchecked", "The catalog can be read; whether every page is sound is not known."),
     ("class-key-damaged", "Files of this class cannot be decrypted, by a restore or otherwise."),
     (
@@ -45,12 +53,49 @@ const MEANINGS: &[(&str, &str)] = &[
         "duplicate-inode",
         "A restore takes the files for hard links of one and gives them the same content.",
     ),
+    ("encrypted-cells", "Systems other than iOS 10.0 may not read the catalog."),
+    (
+        "exposed-call-history",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-content",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-enrolment",
+        "Devices put the enrolment profile into encrypted backups only; a restore may drop it.",
+    ),
+    (
+        "exposed-health",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-passwords",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-website-history",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-wifi",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
     ("full-backup-flag", "No device writes this; a restore may refuse the backup."),
     ("hostile-catalog", "The catalog is made to mislead whoever opens it."),
     ("hostile-name", "The name could lead out of a folder; a restore refuses it (205)."),
     (
         "id-mismatch",
         "Harmless for names beyond ASCII, which devices hash decomposed; else the row was edited.",
+    ),
+    (
+        "identity-contradiction",
+        "A host or a device may refuse the backup, or take it for that of another device.",
+    ),
+    (
+        "incomplete-metadata",
+        "A restore sets what is absent to zero; some readers stop at such a row.",
     ),
     ("irregular-blob", "What lies in the payload's place is no file, and a restore fails (205)."),
     ("key-material-damaged", "Keys in the keybag cannot be used, and a restore fails."),
@@ -60,9 +105,15 @@ const MEANINGS: &[(&str, &str)] = &[
         "keybag-incomplete",
         "Files of the missing classes cannot be decrypted, and a restore may fail.",
     ),
+    ("keybag-shape", "Other readers may refuse the keybag, and a device may as well."),
+    ("keychain-keybag", "The keychain may not be restored, and the restore may fail with it."),
+    ("keychain-unread", "A restore may bring no passwords back, or fail."),
     ("kind-mismatch", "A restore may make something else of the entry than it was."),
     ("limit-exceeded", "There is more of it than any device writes, so it was not read."),
+    ("manifest-incomplete", "A restore may do without; other readers stop."),
+    ("manifest-key", "A restore may read the catalog otherwise than it is stored."),
     ("manifest-key-class", "The catalog opens; devices use another class."),
+    ("manifest-version", "A restore refuses the backup (203)."),
     (
         "misplaced-blob",
         "It can be read here, and a restore looks for it elsewhere and may fail (205).",
@@ -79,6 +130,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("no-container-domain", "The app has no files in the backup, and a restore brings none."),
     ("no-keybag", "A restore refuses the backup (205), encrypted or not."),
     ("no-status", "A restore refuses the backup."),
+    ("null-field", "A restore refuses the whole catalog (11)."),
+    ("odd-class", "A restore may protect the file otherwise, or refuse it."),
     ("orphan-blob", "No row names it: a row was lost or the file was added. A restore ignores it."),
     ("path-mismatch", "A restore may use either name."),
     ("path-too-long", "A restore refuses the name (205)."),
@@ -99,13 +152,23 @@ const MEANINGS: &[(&str, &str)] = &[
         "size-mismatch",
         "Usual for databases, which are copied after they are measured; otherwise the file changed.",
     ),
+    ("size-of-no-file", "A restore of a Manifest.mbdb refuses the whole catalog (11)."),
     ("state-contradiction", "A restore goes by what is stated, and fails."),
+    ("status-incomplete", "A restore refuses the backup (205 or 11)."),
+    ("status-version", "A restore refuses the backup (203)."),
+    ("stray-field", "No device writes this; a restore may pass over it."),
+    ("symlinked-parent", "A restore refuses what would be written through a link (205)."),
+    (
+        "system-domains-version",
+        "A device whose range does not include it refuses the backup (203).",
+    ),
     ("truncated-blob", "The end of the file is lost, and a restore fails."),
     (
         "unfinished-backup",
         "The last backup did not end; hosts and devices may refuse to restore it.",
     ),
     ("unfinished-row", "It holds nothing and is ignored."),
+    ("unknown-domain", "A restore skips what is in it, or of a Manifest.mbdb fails."),
     ("unreadable-blob", "The payload is there and the system does not give it out."),
     ("unsupported-format", "It is of a form that is not read."),
     ("user-version", "Of less than 2 a restore empties the catalog and brings nothing back."),

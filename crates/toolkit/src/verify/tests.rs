@@ -23,7 +23,7 @@ const HOME: &str = "HomeDomain";
 const APP: &str = "AppDomain-com.example.app";
 
 /// Opens a bundle, unlocking it if that is wanted.
-fn open(dir: &Path, unlock: bool) -> Opened {
+pub(in crate::verify) fn open(dir: &Path, unlock: bool) -> Opened {
     let storage = Storage::directory(dir).unwrap();
     let bundle = Arc::new(Bundle::open(storage, Limits::default()).unwrap());
     if !unlock && let Some(locked) = bundle.open_stored().unwrap() {
@@ -69,7 +69,7 @@ impl Monitor for Told {
 }
 
 /// Verifies, and checks what must hold of any outcome.
-fn check(dir: &Path, options: &VerifyOptions, unlock: bool) -> Verification {
+pub(in crate::verify) fn check(dir: &Path, options: &VerifyOptions, unlock: bool) -> Verification {
     let told = Told::default();
     let found = verify(&open(dir, unlock), options, &told).unwrap();
     let findings = told.findings.into_inner().unwrap();
@@ -89,7 +89,7 @@ fn check(dir: &Path, options: &VerifyOptions, unlock: bool) -> Verification {
     found
 }
 
-fn write(spec: &BundleSpec) -> tempfile::TempDir {
+pub(in crate::verify) fn write(spec: &BundleSpec) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     spec.write(dir.path()).unwrap();
     dir
@@ -176,7 +176,7 @@ fn digests_need_no_password_where_the_catalog_has_them_in_clear() {
 }
 
 /// Spells what was found: `!` is damage, `?` a warning.
-fn spelled(found: &Verification) -> String {
+pub(in crate::verify) fn spelled(found: &Verification) -> String {
     let spell = |count: &super::CodeCount| {
         let mark = if count.grade == Grade::Damage { '!' } else { '?' };
         let times = if count.count > 1 { format!(" x{}", count.count) } else { String::new() };

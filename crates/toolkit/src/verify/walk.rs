@@ -19,6 +19,7 @@ use bkp_core::{Domain, DomainKind, Entry, EntryKind, FileId, Monitor as _};
 use super::VerifyError;
 use super::finding::Finding;
 use super::log::Log;
+use super::restorable;
 
 /// Domains whose files all carry a digest. Source: FORMAT.md 2.6.
 const DIGEST_DOMAINS: [&[u8]; 14] = [
@@ -82,6 +83,7 @@ struct Gathered {
     others: Vec<FileId>,
     inodes: Vec<u64>,
     folders: Vec<u64>,
+    links: Vec<u64>,
     needed: Vec<u64>,
 }
 
@@ -93,6 +95,7 @@ impl Gathered {
             others: Vec::new(),
             inodes: Vec::new(),
             folders: Vec::new(),
+            links: Vec::new(),
             needed: Vec::new(),
         }
     }
@@ -117,6 +120,7 @@ pub(super) fn walk(
     catalog: &Catalog,
     payloads: &BundlePayloads,
     encrypted: bool,
+    restorable: bool,
     log: &Log<'_>,
 ) -> Result<Rows, VerifyError> {
     let mut rows = Rows::default();
@@ -131,12 +135,15 @@ pub(super) fn walk(
         match record {
             Ok(record) => {
                 row(&record, archived, log);
+                if restorable {
+                    restorable::row(&record, archived, log);
+                }
                 rows.count(&record, encrypted);
                 if let Err(error) = payloads.check_key(&record) {
                     rows.locked.push(record.as_ref().id);
                     log.add(Finding::of(&error).at(record.as_ref()).in_row(record.row()));
                 }
-                all.gather(&record, &mut rows);
+                all.gather(&record, restorable, &mut rows);
             }
             Err(error) => {
                 rows.unreadable += 1;
@@ -196,7 +203,7 @@ impl Rows {
 }
 
 impl Gathered {
-    fn gather(&mut self, record: &BundleRecord, rows: &mut Rows) {
+    fn gather(&mut self, record: &BundleRecord, restorable: bool, rows: &mut Rows) {
         let entry = record.as_ref();
         let root = self.hash(&entry.domain, b"");
         let above = match parent(entry.path.as_bytes()) {
@@ -205,6 +212,9 @@ impl Gathered {
         };
         self.need(root);
         self.need(above);
+        if restorable && matches!(entry.kind, EntryKind::Symlink(_)) {
+            self.links.push(self.hash(&entry.domain, entry.path.as_bytes()));
+        }
         if entry.kind == EntryKind::Directory {
             self.folders.push(self.hash(&entry.domain, entry.path.as_bytes()));
         }
@@ -227,6 +237,7 @@ impl Gathered {
         log: &Log<'_>,
     ) -> Result<(), VerifyError> {
         self.folders.sort_unstable();
+        self.links.sort_unstable();
         self.needed.sort_unstable();
         self.needed.dedup();
         let is_folder = |hash: &u64| self.folders.binary_search(hash).is_ok();
@@ -254,8 +265,10 @@ impl Gathered {
             let tell = |finding: Finding| log.add(finding.at(entry).in_row(record.row()));
             let above = parent(entry.path.as_bytes()).unwrap_or_default();
             for path in [above, b""] {
-                if missing.remove(&self.hash(&entry.domain, path)) {
-                    log.add(missing_parent(entry, path));
+                let hash = self.hash(&entry.domain, path);
+                if missing.remove(&hash) {
+                    let link = self.links.binary_search(&hash).is_ok();
+                    log.add(missing_parent(entry, path, link));
                 }
             }
             if ids.binary_search(&entry.id).is_ok() {
@@ -280,7 +293,13 @@ impl Gathered {
     }
 }
 
-fn missing_parent(entry: &Entry, path: &[u8]) -> Finding {
+/// `link` says that there is a row of these names, and it is of a symbolic link.
+fn missing_parent(entry: &Entry, path: &[u8], link: bool) -> Finding {
+    if link {
+        let message = format!("a symbolic link is the parent of \"{}\"", entry.path);
+        return Finding::damage("symlinked-parent", message)
+            .at_names(entry.domain.as_bytes(), path);
+    }
     let message = if path.is_empty() {
         "the domain has entries and no row for its root".to_owned()
     } else {
