@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod apps;
 mod cat;
 mod completions;
 mod decrypt;
@@ -14,6 +15,7 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod profiles;
 mod rekey;
 mod verify;
 
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     Diff(diff::DiffArgs),
     Keychain(keychain::KeychainArgs),
+    Profiles(profiles::ProfilesArgs),
+    Apps(apps::AppsArgs),
     Filter(filter::FilterCommand),
     Encrypt(encrypt::EncryptArgs),
     Decrypt(decrypt::DecryptArgs),
@@ -57,6 +61,8 @@ impl Command {
             Self::Verify(args) => args.format(),
             Self::Diff(args) => args.format(),
             Self::Keychain(args) => args.format(),
+            Self::Profiles(args) => args.format(),
+            Self::Apps(args) => args.format(),
             Self::Filter(args) => args.format(),
             Self::Encrypt(args) => args.format(),
             Self::Decrypt(args) => args.format(),
@@ -78,6 +84,8 @@ impl Command {
             Self::Verify(args) => verify::run(args, ui),
             Self::Diff(args) => diff::run(args, ui),
             Self::Keychain(args) => keychain::run(args, ui),
+            Self::Profiles(args) => profiles::run(args, ui),
+            Self::Apps(args) => apps::run(args, ui),
             Self::Filter(args) => filter::run(args, ui),
             Self::Encrypt(args) => encrypt::run(args, ui),
             Self::Decrypt(args) => decrypt::run(args, ui),

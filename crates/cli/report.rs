@@ -34,7 +34,7 @@ pub(crate) fn write(
         report.catalog(catalog)?;
     }
     report.row("Apps", format_args!("{}", inspection.apps.len()))?;
-    report.row("Management", "enrolment and profiles are not read by this version")?;
+    report.management(inspection)?;
     report.closing(inspection)
 }
 
@@ -164,6 +164,35 @@ impl Report<'_> {
             0 => Ok(()),
             more => writeln!(self.out, "  and {more} more"),
         }
+    }
+
+    fn management(&mut self, inspection: &Inspection) -> io::Result<()> {
+        let Some(facts) = &inspection.management else {
+            return self.row("Management", "not read, since the catalog is not");
+        };
+        let enrolment = match (facts.enrolment, facts.enrolled) {
+            ("none", _) => "not enrolled".to_owned(),
+            ("unknown", _) => "enrolment unknown".to_owned(),
+            (kind, Some(true)) => format!("enrolled ({kind})"),
+            (kind, _) => format!("to be enrolled ({kind})"),
+        };
+        let supervised = match facts.supervised {
+            Some(true) => ", supervised",
+            Some(false) => ", not supervised",
+            None => "",
+        };
+        let by = facts.organization.as_ref().map(|name| format!(", by {name}")).unwrap_or_default();
+        let counts = [
+            (facts.profiles.len(), "profile", "profiles"),
+            (facts.managed_apps.len(), "managed app", "managed apps"),
+            (facts.managed_books, "managed book", "managed books"),
+        ];
+        let counts = counts.map(|(count, one, many)| match count {
+            1 => format!("1 {one}"),
+            _ => format!("{count} {many}"),
+        });
+        let counts = counts.join(", ");
+        self.row("Management", Text(&format!("{enrolment}{supervised}{by}; {counts}")))
     }
 
     fn closing(&mut self, inspection: &Inspection) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::rewrite::{NEW, files, nothing_left, rows};
 use crate::sandbox::{Sandbox, tree};
 
 /// A real backup, its password and how many of its payloads are known to be missing.
@@ -110,4 +111,73 @@ fn an_encrypted_backup_of_ios_9() {
     if let Some(real) = real("ios9.3-encrypted-mbdb", Some("20201225"), 1, "sha256") {
         real.check();
     }
+}
+
+/// Encrypted and decrypted again, a backup has every file's bytes and every row that it had. The
+/// four files that are missing in the source are missing in both, and said to be.
+#[test]
+fn ios_13_encrypted_and_back() {
+    let Some(real) = real("ios13.3-unencrypted", None, 4, "files") else { return };
+    let sandbox = Sandbox::new();
+    let before = tree(&real.path);
+    sandbox.file("new", NEW);
+    let source = real.path.to_str().unwrap();
+    let new = ["--new-password-file", "new", "--kdf-iterations", "1000", "--json"];
+    let json =
+        sandbox.run(&[&["encrypt", source, "-o", "locked"][..], &new].concat()).exits(3).json();
+    assert_eq!((&json["failed"], &json["restorable"]), (&4.into(), &false.into()));
+    let args = ["decrypt", "locked", "-o", "back", "--json", "--password-file", "new"];
+    let json = sandbox.run(&args).exits(3).json();
+    assert_eq!((&json["failed"], &json["without_payload"]), (&4.into(), &4.into()));
+    assert_eq!(tree(&real.path), before, "the backup was changed");
+    let back = Real { path: sandbox.path("back"), ..real };
+    back.check();
+    assert_eq!(rows(&back.path, None), rows(source.as_ref(), None));
+    for blob in files(&back.path) {
+        let name = blob.strip_prefix(&back.path).unwrap();
+        if !name.to_str().unwrap().starts_with("Manifest.") {
+            let original = fs::read(std::path::Path::new(source).join(name)).unwrap();
+            assert_eq!(fs::read(&blob).unwrap(), original, "{}", name.display());
+        }
+    }
+}
+
+/// Under another password, by wrapped keys and by fresh ones, the backup of iOS 9 has the files
+/// that others found in it.
+#[test]
+fn ios_9_under_another_password() {
+    for full in [&[][..], &["--full"]] {
+        let Some(real) = real("ios9.3-encrypted-mbdb", Some("20201225"), 1, "sha256") else {
+            return;
+        };
+        let sandbox = Sandbox::new();
+        let before = tree(&real.path);
+        sandbox.file("old", "20201225").file("new", NEW);
+        let source = real.path.to_str().unwrap();
+        let passwords = ["--password-file", "old", "--new-password-file", "new"];
+        let args = [&["rekey", source, "-o", "out"][..], &passwords, full].concat();
+        sandbox.run(&args).exits(3).says("missing-blob");
+        assert_eq!(tree(&real.path), before, "the backup was changed");
+        Real { path: sandbox.path("out"), password: Some(NEW), ..real }.check();
+    }
+}
+
+/// A part of a real backup is a sound backup, of rows that are byte for byte the source's.
+#[test]
+fn a_part_of_ios_9() {
+    let Some(real) = real("ios9.3-encrypted-mbdb", Some("20201225"), 1, "sha256") else { return };
+    let sandbox = Sandbox::new();
+    let before = tree(&real.path);
+    sandbox.file("old", "20201225");
+    let source = real.path.to_str().unwrap();
+    let rules = ["--exclude", "AppDomain-*", "--exclude", "CameraRollDomain"];
+    let args = ["filter", source, "-o", "out", "--password-file", "old"];
+    let code = sandbox.run(&[&args[..], &rules].concat()).code;
+    assert!([0, 3, 4].contains(&code), "{code}");
+    assert_eq!(tree(&real.path), before, "the backup was changed");
+    let out = sandbox.path("out");
+    let (all, kept) = (rows(&real.path, Some("20201225")), rows(&out, Some("20201225")));
+    assert!(!kept.is_empty() && kept.len() < all.len());
+    assert!(kept.iter().all(|(id, row)| all.get(id) == Some(row)));
+    nothing_left(&real.path, &out, Some("20201225"));
 }

@@ -277,7 +277,7 @@ fn a_real_unencrypted_backup() {
         let args = [&["verify", &path, "--json"], more].concat();
         let json = sandbox.run(&args).exits(20).json();
         assert_eq!((number(&json, "files"), number(&json, "digests_checked")), (348, 311));
-        assert_eq!(codes(&json), ["missing-blob", "size-mismatch"]);
+        assert_eq!(codes(&json), ["exposed-wifi", "missing-blob", "size-mismatch"]);
         assert_eq!(
             named(&json, "missing-blob"),
             [

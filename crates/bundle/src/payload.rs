@@ -340,3 +340,50 @@ impl Payload for BundlePayload {
         faults
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use bkp_core::{EntryKind, Payloads as _, Source as _};
+    use bkp_testkit::{BundleSpec, EntrySpec};
+
+    use crate::{Limits, Opened, Storage};
+
+    #[test]
+    fn a_stored_payload_gives_its_file_until_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spec = BundleSpec::new(3);
+        spec.entries.push(EntrySpec::file("HomeDomain", "a", "hello"));
+        spec.write(dir.path()).unwrap();
+        let storage = Storage::directory(dir.path()).unwrap();
+        let Opened::Unlocked(backup) = Opened::open(storage, Limits::default()).unwrap() else {
+            panic!("encrypted")
+        };
+        let file = |record: &crate::BundleRecord| record.as_ref().kind == EntryKind::File;
+        let record = backup.records().unwrap().map(Result::unwrap).find(file).unwrap();
+        let mut payload = backup.payloads().open_stored(&record).unwrap();
+        let mut text = String::new();
+        payload.stored_file().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+        assert!(payload.faults().is_empty());
+        // Its position was moved, so a second one is read.
+        payload = backup.payloads().open_stored(&record).unwrap();
+        assert_eq!(payload.read(&mut [0; 1]).unwrap(), 1);
+        assert!(payload.stored_file().is_none());
+        // A payload that is compared with its row is none that may be passed by.
+        for payload in [
+            backup.payloads().open(&record).unwrap(),
+            backup.payloads().open_checked(&record).unwrap(),
+        ] {
+            assert!(payload.stored_file().is_none());
+        }
+        assert_eq!(
+            backup.bundle().manifest_bytes().unwrap(),
+            std::fs::read(dir.path().join("Manifest.plist")).unwrap()
+        );
+        std::fs::remove_file(dir.path().join("Status.plist")).unwrap();
+        assert_eq!(backup.bundle().status_bytes().unwrap(), None);
+        assert!(backup.bundle().info_bytes().unwrap().is_some());
+    }
+}

@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod cbc;
+mod cbc_lanes;
 mod error;
 mod kdf;
 mod keybag;
@@ -48,6 +49,7 @@ mod wrap;
 pub use cbc::{
     CbcEncryptor, CbcReader, CbcWriter, Ending, decrypt_in_place, encrypt_in_place, encrypted_len,
 };
+pub use cbc_lanes::{CbcLanes, CbcPayload, pad};
 pub use error::{
     Cancelled, FileKeyError, IntegrityError, KeybagError, LegacyError, RandomError, ReissueError,
     Tag, UnlockError,

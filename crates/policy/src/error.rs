@@ -1,8 +1,9 @@
-//! Why rules cannot be used.
+//! Why rules, policies and what they are made of cannot be used.
 
 use bkp_core::Fault;
 
-/// A rule, a rule file or a filter could not be understood. Always the caller's to mend.
+/// A rule, a rule file, a filter, a policy file or a file that it names could not be understood.
+/// Always the caller's to mend.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -92,6 +93,68 @@ pub enum PolicyError {
         /// The upper end.
         to: i128,
     },
+    /// A file is longer than is ever read.
+    #[error("{file}: {length} bytes are too many (limit: {most})")]
+    FileTooLong {
+        /// The file, as the caller named it.
+        file: Box<str>,
+        /// Its bytes.
+        length: usize,
+        /// The most that are read.
+        most: usize,
+    },
+    /// A policy file is no TOML.
+    #[error("{file}, line {line}: not TOML: {message}")]
+    PolicySyntax {
+        /// The file, as the caller named it.
+        file: Box<str>,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: Box<str>,
+    },
+    /// A policy file has a key that it should not have, or a value that a key cannot have.
+    #[error("{file}, line {line}: {key}: {what}")]
+    PolicyKey {
+        /// The file, as the caller named it.
+        file: Box<str>,
+        /// The line, counted from 1.
+        line: usize,
+        /// The key, with the tables it is in: `target.serial`, `app.flags`.
+        key: Box<str>,
+        /// What is wrong with it.
+        what: Box<str>,
+    },
+    /// The target that was given is another one than the policy file names.
+    #[error("the policy file names {stated:?} as the target's {what}, and {given:?} was given")]
+    OtherTarget {
+        /// `serial number` or `UDID`.
+        what: &'static str,
+        /// What the policy file states.
+        stated: Box<str>,
+        /// What was given.
+        given: Box<str>,
+    },
+    /// A file is no configuration profile.
+    #[error("{file}: no configuration profile: {what} (offset {offset})")]
+    NotAProfile {
+        /// The file, as the caller named it.
+        file: Box<str>,
+        /// What is wrong with it.
+        what: &'static str,
+        /// The byte of the file.
+        offset: usize,
+    },
+    /// A file is no answer to an MDM command.
+    #[error("{file}: no answer to {command}: it {what}")]
+    NotAnAnswer {
+        /// The file, as the caller named it.
+        file: Box<str>,
+        /// The command.
+        command: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A word that is no type of entry.
     #[error("{word:?} is no type: use file, directory or symlink")]
     UnknownType {
@@ -109,6 +172,11 @@ impl Fault for PolicyError {
             | Self::ClassNotAscii { .. } => "bad-pattern",
             Self::PatternTooLong { .. } | Self::TooManyRules { .. } => "rule-limit",
             Self::NotARule { .. } | Self::NotText { .. } | Self::Line { .. } => "bad-rule-file",
+            Self::FileTooLong { .. } => "policy-limit",
+            Self::PolicySyntax { .. } | Self::PolicyKey { .. } => "bad-policy-file",
+            Self::OtherTarget { .. } => "other-target",
+            Self::NotAProfile { .. } => "bad-profile",
+            Self::NotAnAnswer { .. } => "bad-mdm-answer",
             Self::EmptyRange { .. } | Self::UnknownType { .. } => "bad-filter",
         }
     }

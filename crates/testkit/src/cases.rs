@@ -66,6 +66,7 @@ pub fn all() -> Vec<Case> {
             cases.push(Case { name: format!("bomb-row-{name}"), about, spec: bomb.in_a_row() });
         }
     }
+    cases.extend(crate::managed::named());
     cases
 }
 

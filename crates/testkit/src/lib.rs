@@ -15,6 +15,7 @@
 //! BulkSpec   ──▶ write(dir) ──▶ the same layout, gigabytes of it, payloads never held
 //! faults     ──▶ a thousand bundles with one fault each, and what a reader must say of it
 //! cases      ──▶ named bundles: plain, encrypted, odd, hostile, damaged, bombs, sidecars
+//! managed    ──▶ bundles of managed devices, and what a survey of each must find
 //! fixtures   ──▶ the few that are committed
 //! ```
 //!
@@ -57,6 +58,7 @@ mod truth;
 pub mod cases;
 pub mod faults;
 pub mod fixtures;
+pub mod managed;
 
 pub use bulk::{BulkProgress, BulkSpec, Filler, SizeMix};
 pub use cipher::{cbc_encrypt, wrap_key};

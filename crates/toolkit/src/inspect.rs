@@ -5,12 +5,14 @@ mod keybag;
 
 use bkp_bundle::{Bundle, BundleError, Notice, Opened};
 use bkp_core::Fault as _;
+use bkp_managed::ManagedError;
 use serde::Serialize;
 
 pub use catalog::{CatalogFacts, DomainFacts};
 pub(crate) use keybag::dashed;
 pub use keybag::{ClassFacts, KeybagFacts};
 
+use crate::managed::{self, ManagementFacts};
 use crate::rfc3339;
 
 /// A description of a backup: what can be known without a password, and what the catalog adds.
@@ -35,8 +37,8 @@ pub struct Inspection {
     pub keybag: Option<KeybagFacts>,
     /// Bundle ids of the apps whose containers the backup names.
     pub apps: Vec<String>,
-    /// Facts of management. Always nothing: this version does not look for them.
-    pub management: (),
+    /// How the device was managed; nothing while not even names can be read.
+    pub management: Option<ManagementFacts>,
     /// What was odd, damaged or could not be read.
     pub warnings: Vec<Warning>,
 }
@@ -134,6 +136,7 @@ pub fn inspect(bundle: &Bundle, opened: Result<&Opened, &BundleError>) -> Inspec
         warnings.extend(catalog.notices().iter().map(Warning::from));
         CatalogFacts::of(catalog, &mut warnings)
     });
+    let management = opened.and_then(|opened| management(opened, &mut warnings));
     Inspection {
         schema_version: 1,
         kind: "inspect",
@@ -144,9 +147,22 @@ pub fn inspect(bundle: &Bundle, opened: Result<&Opened, &BundleError>) -> Inspec
         catalog,
         keybag,
         apps: apps(bundle),
-        management: (),
+        management,
         warnings,
     }
+}
+
+/// Surveys the management of the device, and takes down what was odd or cannot be read.
+fn management(opened: &Opened, warnings: &mut Vec<Warning>) -> Option<ManagementFacts> {
+    let survey = bkp_managed::survey_opened(opened)?;
+    let exposed = managed::exposed(opened, &survey);
+    let (facts, problems) = ManagementFacts::of(survey);
+    let of_problem =
+        |problem: &ManagedError| Warning { code: problem.code().into(), message: chain(problem) };
+    warnings.extend(problems.iter().map(of_problem));
+    let of_content = |(code, message): (&str, String)| Warning { code: code.into(), message };
+    warnings.extend(exposed.into_iter().map(of_content));
+    Some(facts)
 }
 
 pub(crate) fn device(bundle: &Bundle) -> DeviceFacts {

@@ -9,6 +9,7 @@
 //!                                                      ├──▶ verify
 //!                                                      ├──▶ diff, with another one
 //!                                                      ├──▶ keychain
+//!                                                      ├──▶ profiles, apps
 //!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
 //! ```
 //!
@@ -45,6 +46,7 @@ mod inspect;
 mod keychain;
 mod list;
 mod locate;
+mod managed;
 mod rewrite;
 mod time;
 mod verify;
@@ -52,6 +54,7 @@ mod verify;
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
 pub use bkp_crypto as crypto;
+pub use bkp_managed as managed_facts;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
 
@@ -72,6 +75,7 @@ pub use keychain::{
 };
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, locate};
+pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, stored_info_plist};
 pub use rewrite::{
     EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
     Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,

@@ -1,7 +1,8 @@
 //! Binary property lists, written as a device's own library writes them.
 //!
 //! Objects are numbered in pre-order: a container, its keys, its values. Equal scalars are one
-//! object and containers are not shared. References are as wide as the number of objects needs,
+//! object and containers are not shared; a device shares some that are one object in its memory,
+//! which nobody can tell from the values. References are as wide as the number of objects needs,
 //! offsets as wide as the offset table's place needs, integers as narrow as 1, 2 or 4 unsigned
 //! bytes, or else 8 signed ones. Source: FORMAT.md 2.5, rules 1 and 2.
 
@@ -12,21 +13,30 @@ use std::collections::HashMap;
 use super::MAGIC;
 use crate::plist_tree::Node;
 
+/// How many objects there is room for from the start: an MBFile archive has some 50, and there
+/// may be a million of them.
+const USUAL: usize = 64;
+
 /// Encodes a tree.
 pub(crate) fn write(root: &Node<'_>) -> Vec<u8> {
-    let mut numbering = Numbering::default();
+    let mut numbering = Numbering {
+        objects: Vec::with_capacity(USUAL),
+        known: HashMap::with_capacity(USUAL),
+        references: Vec::new(),
+    };
     numbering.add(root);
     let Numbering { objects, references, .. } = numbering;
     let count = to_u64(objects.len());
     let ref_size = width(count);
 
-    let mut out = MAGIC.to_vec();
+    let mut out = Vec::with_capacity(USUAL.saturating_mul(16));
+    out.extend_from_slice(MAGIC);
     let mut offsets = Vec::with_capacity(objects.len());
     let mut references = references.into_iter();
     for object in &objects {
         offsets.push(to_u64(out.len()));
         object.encode(&mut out);
-        // Children were numbered right after their container was, and in this order.
+        // Containers were numbered, and their references noted, in this order.
         if let Object::Node(Node::Array(_) | Node::Dict(_)) = object {
             for reference in references.next().unwrap_or_default() {
                 push_be(&mut out, to_u64(reference), ref_size);
@@ -67,7 +77,6 @@ enum Identity<'n> {
     Uid(u64),
 }
 
-#[derive(Default)]
 struct Numbering<'n> {
     objects: Vec<Object<'n>>,
     known: HashMap<Identity<'n>, usize>,

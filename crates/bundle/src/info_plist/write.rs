@@ -2,6 +2,9 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[cfg(test)]
+mod tests;
+
 use super::InfoPlist;
 use crate::plist_guard::{Container, Event, Events, Format, Limits, PlistError, Scalar};
 use crate::plist_tree::Node;

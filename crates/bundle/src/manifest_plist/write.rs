@@ -1,5 +1,8 @@
 //! `Manifest.plist`, changed or made anew, in the binary form that devices write.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use super::{Application, ManifestPlist};

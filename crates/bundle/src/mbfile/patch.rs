@@ -213,6 +213,14 @@ impl<'a> Archive<'a> {
 
     /// Sets a value of the root, in its place or where a device would have put it.
     fn set(&mut self, field: Field, value: Node<'a>) {
+        if matches!(self.value(field), Some(Node::Int(_) | Node::Int64(_))) {
+            // Nothing was referred to.
+            let root = self.objects.get_mut(self.root);
+            if let Some(old) = root.and_then(|root| root.get_mut(field.key().as_bytes())) {
+                *old = value;
+            }
+            return;
+        }
         let before = self.reachable();
         let Some(root) = self.root_mut() else { return };
         if let Some((_, old)) =

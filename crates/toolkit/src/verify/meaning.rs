@@ -54,6 +54,34 @@ const MEANINGS: &[(&str, &str)] = &[
         "A restore takes the files for hard links of one and gives them the same content.",
     ),
     ("encrypted-cells", "Systems other than iOS 10.0 may not read the catalog."),
+    (
+        "exposed-call-history",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-content",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-enrolment",
+        "Devices put the enrolment profile into encrypted backups only; a restore may drop it.",
+    ),
+    (
+        "exposed-health",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-passwords",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-website-history",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
+    (
+        "exposed-wifi",
+        "Whoever holds the backup can read it; devices put it into encrypted ones, by version.",
+    ),
     ("full-backup-flag", "No device writes this; a restore may refuse the backup."),
     ("hostile-catalog", "The catalog is made to mislead whoever opens it."),
     ("hostile-name", "The name could lead out of a folder; a restore refuses it (205)."),

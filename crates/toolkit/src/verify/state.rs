@@ -10,6 +10,7 @@ use bkp_crypto::{Keybag, Passphrase, UnlockError, WrappedFileKey};
 use super::finding::{Finding, Grade};
 use super::log::Log;
 use super::walk::Rows;
+use crate::managed;
 
 /// The class that devices wrap the catalog's key with. Source: FORMAT.md 2.4.
 const MANIFEST_CLASS: ProtectionClass = ProtectionClass(4);
@@ -24,6 +25,7 @@ pub(super) fn before(bundle: &Bundle, opened: &Opened, catalog: &Catalog, log: &
         None => log.add(Finding::damage("no-status", "there is no Status.plist that can be read")),
     }
     keybag(bundle, opened, log);
+    exposed(opened, log);
     if let Catalog::Db(db) = catalog {
         match db.user_version() {
             Ok(USER_VERSION) => {}
@@ -48,6 +50,17 @@ pub(super) fn before(bundle: &Bundle, opened: &Opened, catalog: &Catalog, log: &
     {
         let message = format!("ManifestKey is of class {class}, not {MANIFEST_CLASS}");
         log.add(Finding::warning("manifest-key-class", message));
+    }
+}
+
+/// Tells what an unencrypted backup should not hold.
+fn exposed(opened: &Opened, log: &Log<'_>) {
+    if opened.bundle().is_encrypted() {
+        return;
+    }
+    let Some(survey) = bkp_managed::survey_opened(opened) else { return };
+    for (code, message) in managed::exposed(opened, &survey) {
+        log.add(Finding::warning(code, message));
     }
 }
 
