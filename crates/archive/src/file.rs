@@ -28,11 +28,19 @@ impl ArchiveFile {
         // A pipe of that name would hang the program until somebody writes to it.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(CWD, path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-        let file = File::from(file);
-        let metadata = file.metadata().map_err(failed)?;
+        Self::of(file.into()).map_err(failed)
+    }
+
+    /// Uses a file that is open.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is something else than a regular file.
+    pub fn of(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
         if !metadata.is_file() {
             let text = "not a regular file";
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, text)));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Self { file, len: metadata.len() })
     }

@@ -26,10 +26,12 @@
 
 mod archive;
 mod backend;
+mod digest;
 mod error;
 mod file;
 mod name;
 mod pack;
+mod threads;
 mod unpack;
 mod zip;
 
@@ -37,9 +39,11 @@ mod zip;
 mod tests;
 
 pub use archive::{Archive, MemberCheck, OpenedArchive, SealedArchive};
+pub use digest::DigestWriter;
 pub use error::{ArchiveError, Refusal};
 pub use file::ArchiveFile;
 pub use name::{Catalog, MemberName, Plist};
-pub use pack::{MakeRecord, Pack, PackOptions, PackPlan, PackedMember, pack};
+pub use pack::{MakeRecord, OnLost, Pack, PackOptions, PackPlan, PackedMember, pack};
+pub use threads::on_threads;
 pub use unpack::{Unpacked, unpack};
 pub use zip::{ArchiveLimits, Member};
