@@ -15,8 +15,10 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod pack;
 mod profiles;
 mod rekey;
+mod unpack;
 mod verify;
 
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Encrypt(encrypt::EncryptArgs),
     Decrypt(decrypt::DecryptArgs),
     Rekey(rekey::RekeyArgs),
+    Pack(pack::PackArgs),
+    Unpack(unpack::UnpackArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -67,6 +71,8 @@ impl Command {
             Self::Encrypt(args) => args.format(),
             Self::Decrypt(args) => args.format(),
             Self::Rekey(args) => args.format(),
+            Self::Pack(args) => args.format(),
+            Self::Unpack(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -90,6 +96,8 @@ impl Command {
             Self::Encrypt(args) => encrypt::run(args, ui),
             Self::Decrypt(args) => decrypt::run(args, ui),
             Self::Rekey(args) => rekey::run(args, ui),
+            Self::Pack(args) => pack::run(args, ui),
+            Self::Unpack(args) => unpack::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

@@ -64,7 +64,7 @@ struct Document<'a> {
 
 pub(crate) fn run(args: &AppsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let AppsArgs { backup, json: _, password } = args;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui).doing("reading");
     let backup = open::unlocked(opened, password, ui, &progress)?;
     let damaged_keys = damaged_keys(&backup);

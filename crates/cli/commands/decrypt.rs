@@ -57,7 +57,7 @@ impl DecryptArgs {
 
 pub(crate) fn run(args: &DecryptArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let DecryptArgs { backup, output, rewrite, password } = args;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let job = Rewriting::begin("decrypt", path, output, rewrite, ui)?;
     let backup = open::unlocked(encrypted(opened)?, password, ui, &job.progress)?;
     let summary = if rewrite.dry_run {

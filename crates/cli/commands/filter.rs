@@ -72,7 +72,7 @@ impl FilterCommand {
 pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandError> {
     let FilterCommand { backup, output, link, explain: asked, rewrite, password, filters } = args;
     let rules = rules::build(filters)?;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let target = match (&asked.explain, output) {
         (Some(name), _) => {
             let judge = |entry: &Entry| Explained::from(&rules.explain(entry));
