@@ -8,15 +8,16 @@ use std::io::{self, IsTerminal as _, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bkp_toolkit::archive::{
     ArchiveError, ArchiveFile, ArchiveLimits, DigestWriter, MemberName, OpenedArchive, Pack,
     PackOptions, PackPlan, PackedMember, on_threads,
 };
 use bkp_toolkit::bundle::Storage;
-use bkp_toolkit::restore::{RestoreError, RunArchive, RunMember, RunRecord, StagedFile};
+use bkp_toolkit::core::Problem;
+use bkp_toolkit::restore::{RestoreError, RunArchive, RunItem, RunMember, RunRecord, StagedFile};
 
 use crate::args::{
     BackupArgs, FilterArgs, Format, NewSealArgs, PasswordArgs, RewriteArgs, SealArgs,
@@ -196,23 +197,22 @@ pub(crate) fn run(args: &PackArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let mut outer = None;
     if !dry_run {
         let items = progress.so_far();
-        let record = |counts, items: &[Item]| {
-            let selection = contents.selection.as_ref();
+        let record = |contents: &Contents<'_>, items: &[Item]| {
+            let (counts, selection) = (contents.counts, contents.selection.as_ref());
             let (path, hashes, output) = (&*path, None, None);
             Record { command: "pack", started, path, counts, items, selection, hashes, output }
                 .run(Some(&bundle))
         };
         // What follows from the backup and the choice alone, so that the same backup makes the
         // same archive: no times, no places, no words of this run.
-        let mut inner = record(contents.counts, &items);
+        let mut inner = record(&contents, &items);
         (inner.started, inner.finished) = (String::new(), String::new());
         inner.arguments.clear();
         inner.source.path.clear();
         let job = Job { to, args, ui, progress: &progress, secret };
         let written = job.write(&contents.plan, bundle.storage(), inner)?;
-        contents.counts.failed += written.lost;
-        contents.counts.done -= contents.counts.done.min(written.lost);
-        outer = Some((record(contents.counts, &progress.so_far()), written));
+        contents.tell_lost(&written.lost, &progress);
+        outer = Some((record(&contents, &progress.so_far()), written));
     }
     summary.counts(contents.counts);
     let problems = progress.finish();
@@ -246,7 +246,7 @@ struct Written {
     bytes: u64,
     sha256: [u8; 32],
     /// Payloads that could not be read.
-    lost: u64,
+    lost: Vec<(MemberName, ArchiveError)>,
 }
 
 /// Makes the record beside the archive. Beside a sealed one it tells nothing of what is in it:
@@ -331,8 +331,14 @@ impl Job<'_> {
         let seal = seal.transpose()?;
         let form = self.to.form();
         let mut unwritten = None;
-        let mut lost = 0;
+        let lost = Mutex::new(Vec::<(MemberName, ArchiveError)>::new());
+        let lost_now = || lost.lock().unwrap_or_else(PoisonError::into_inner);
         let mut make_record = |packed: &[PackedMember]| {
+            // By their names in the bundle alone: those of the catalog are looked up later.
+            let item = |(_, fault): &(_, ArchiveError)| {
+                RunItem::of_problem(&Problem { entry: None, fault })
+            };
+            record.items.extend(lost_now().iter().map(item));
             let members = Some(members(packed));
             record.archive = Some(RunArchive { members, ..run_archive(packed, form) });
             record.to_bytes().unwrap_or_else(|error| {
@@ -340,10 +346,7 @@ impl Job<'_> {
                 Vec::new()
             })
         };
-        let mut on_lost = |_: MemberName, error: ArchiveError| {
-            lost += 1;
-            self.progress.report(Item::new(None, &error));
-        };
+        let mut on_lost = |name, error| lost_now().push((name, error));
         let options = PackOptions {
             seal,
             hash: true,
@@ -360,6 +363,7 @@ impl Job<'_> {
         };
         let done = on_threads(self.args.rewrite.threads, work).and_then(|done| done);
         let (out, pack, bytes, sha256) = done.map_err(|error| self.failed(&error))?;
+        let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
         match unwritten {
             Some(error) => Err(CommandError::of_fault(&error)),
             None => Ok((out, Written { pack, bytes, sha256, lost })),

@@ -1,10 +1,11 @@
 //! What is packed: the whole backup, or chosen entries under a new catalog.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bkp_toolkit::archive::PackPlan;
+use bkp_toolkit::archive::{ArchiveError, MemberName, PackPlan};
 use bkp_toolkit::bundle::{Bundle, Catalog, Opened};
-use bkp_toolkit::core::RunError;
+use bkp_toolkit::core::{FileId, RunError};
 use bkp_toolkit::policy::{Rules, Selection};
 use bkp_toolkit::restore::RunCounts;
 use bkp_toolkit::{PackSelection, RewriteError, check_pack, plan_pack};
@@ -30,6 +31,8 @@ pub(super) struct Contents<'r> {
     /// What was chosen, where not everything was.
     pub(super) selection: Option<Selection<'r>>,
     pub(super) smaller: Option<PackSelection>,
+    /// The backup, where its catalog could be read.
+    opened: Option<Opened>,
     pub(super) damaged_keys: usize,
 }
 
@@ -48,6 +51,7 @@ impl<'r> Contents<'r> {
             catalog_checked: false,
             selection: None,
             smaller: None,
+            opened: None,
             damaged_keys: 0,
         };
         contents.tell_foreign(progress);
@@ -105,6 +109,7 @@ impl<'r> Contents<'r> {
         let report = check_pack(catalog, &self.plan, progress).map_err(|e| failed(e, ui))?;
         self.counts = (&report).into();
         self.catalog_checked = true;
+        self.opened = Some(opened);
         Ok(())
     }
 
@@ -126,7 +131,36 @@ impl<'r> Contents<'r> {
         self.catalog_checked = true;
         self.smaller = Some(report.summary);
         self.selection = Some(selection);
+        self.opened = Some(Opened::Unlocked(backup));
         Ok(())
+    }
+
+    /// Takes payloads out of the counts that could not be read, and tells which entries those are.
+    pub(super) fn tell_lost(
+        &mut self,
+        lost: &[(MemberName, ArchiveError)],
+        progress: &Progress<'_>,
+    ) {
+        let ids = lost.iter().filter_map(|(name, error)| match name {
+            MemberName::Blob(id, _) => Some((*id, error)),
+            _ => None,
+        });
+        let mut unnamed: BTreeMap<FileId, &ArchiveError> = ids.collect();
+        if unnamed.is_empty() {
+            return;
+        }
+        let catalog = self.opened.as_ref().and_then(Opened::catalog);
+        for record in catalog.into_iter().flat_map(Catalog::records).flatten() {
+            let entry = record.as_ref();
+            if let Some(error) = unnamed.remove(&entry.id) {
+                progress.report(Item::new(Some(entry), error));
+                self.counts.failed += 1;
+                self.counts.done = self.counts.done.saturating_sub(1);
+            }
+        }
+        for error in unnamed.into_values() {
+            progress.report(Item::new(None, error));
+        }
     }
 }
 

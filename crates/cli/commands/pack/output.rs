@@ -92,8 +92,8 @@ impl Summary {
         self.archive_bytes = Some(*bytes);
         self.sha256 = Some(hex(sha256));
         self.verified = Some(verified);
-        self.without_payload += lost;
-        if *lost > 0 {
+        self.without_payload += lost.len() as u64;
+        if !lost.is_empty() {
             self.restorable = self.restorable.map(|_| false);
         }
     }

@@ -160,11 +160,11 @@ fn walk(
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                match error.severity() {
-                    Severity::Notice => {
-                        (report.skipped, report.notices) = (report.skipped + 1, report.notices + 1)
-                    }
-                    _ => report.failed += 1,
+                if error.severity() == Severity::Notice {
+                    report.skipped += 1;
+                    report.notices += 1;
+                } else {
+                    report.failed += 1;
                 }
                 monitor.problem(Problem { entry: None, fault: &error });
                 continue;
