@@ -153,6 +153,8 @@ fn s000_5_s001_19_same_device_keeps_everything_and_the_server_decides() {
     // No answer of the server is known: both branches are told.
     assert_eq!(fates(&plan), [Kept, Open, Kept]);
     assert!(["offline", "accepted", "rejected"].iter().all(|name| note(&plan, name).is_some()));
+    assert!(plan.apps().domains.is_empty());
+    assert!(plan.apps().apps.iter().all(|app| app.left_out.is_none()));
     // No policy leaves anything out.
     let leave_out = plan.leave_out(Some("replacement")).unwrap();
     assert!(leave_out.keeps_everything());
@@ -167,7 +169,8 @@ fn s000_5_s001_19_same_device_keeps_everything_and_the_server_decides() {
 #[test]
 fn s000_6_s001_20_a_refused_or_retired_device_loses_its_enrolment() {
     for retired in [false, true] {
-        let mut situation = with_app(enrolled(Enrolment::Profile, SAME), "com.example.a", 1);
+        let situation = with_app(enrolled(Enrolment::Profile, SAME), "com.example.a", 1);
+        let mut situation = with_app(situation, "com.example.stays", 0);
         if retired {
             situation.policy.mdm.retired = Some(true);
         } else {
@@ -179,6 +182,8 @@ fn s000_6_s001_20_a_refused_or_retired_device_loses_its_enrolment() {
         let app = about(&plan, &Subject::App("com.example.a".into()));
         assert_eq!((app.in_copy, app.after_restore), (Kept, Stripped));
         assert!(rests_on(app, "001-20"));
+        let stays = about(&plan, &Subject::App("com.example.stays".into()));
+        assert_eq!((stays.in_copy, stays.after_restore), (Kept, Kept));
     }
 }
 
@@ -532,6 +537,9 @@ fn eras_change_predictions_only() {
     situation.policy.mdm.source_server = Some(Server::Other);
     situation.policy.target.ios = Some("26.4".parse().unwrap());
     assert_eq!(fates(&plan(&situation)), [Kept; 3]);
+    // Another server has the same effect as the request.
+    situation.policy.mdm.server = Some(Server::Intune);
+    assert_eq!(fates(&plan(&situation)), [Kept, Stripped, Stripped]);
 }
 
 fn answer(udid: &str) -> ManagedApplicationList {
@@ -556,6 +564,24 @@ fn an_answer_of_another_device_is_not_used() {
         assert_eq!(plan.apps().domains.contains_key("AppDomain-com.example.a"), used, "{udid}");
         assert_eq!(note(&plan, "foreign-answer").is_none(), used);
         assert_eq!(situation.filter().notes.is_empty(), used);
+    }
+}
+
+/// With no certain identity of the backup there is nothing to compare an answer with, not even
+/// one that names no device properly.
+#[test]
+fn an_answer_that_cannot_be_compared_is_not_used() {
+    for udid in ["00000000-0123456789ABCDEF", "x"] {
+        let mut situation = enrolled(Enrolment::Profile, OTHER);
+        situation.facts.source.info_serial = None;
+        let mut list = answer(udid);
+        if let Some(app) = list.apps.values_mut().next() {
+            app.flags = AppFlags::from_bits(4);
+        }
+        situation.managed_applications = Some(list);
+        let filter = situation.filter();
+        assert!(filter.leave_out.keeps_everything(), "{udid}");
+        assert_eq!(filter.notes.len(), 1);
     }
 }
 
