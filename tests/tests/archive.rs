@@ -22,10 +22,16 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            let name = path.strip_prefix(root).unwrap().to_owned();
+            if path.is_symlink() {
+                found.insert(
+                    name,
+                    fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(),
+                );
+            } else if path.is_dir() {
                 open.push(path);
             } else {
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
+                found.insert(name, fs::read(&path).unwrap());
             }
         }
     }
