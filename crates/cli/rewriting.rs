@@ -216,6 +216,8 @@ pub(crate) struct Summary {
     restorable: Option<bool>,
     applications_left_out: Vec<String>,
     partial_domains: Vec<&'static str>,
+    foreign_files: Vec<String>,
+    orphan_blobs: u64,
     keychain: Option<Keychain>,
     /// SHA-256 of the new catalog as it is stored.
     manifest_sha256: Option<String>,
@@ -232,7 +234,14 @@ struct Keychain {
 impl Summary {
     fn of_report(report: &Report<Rewritten>) -> Self {
         let Rewritten {
-            bundle, restorable, applications_left_out, partial_domains, keychain, ..
+            bundle,
+            restorable,
+            applications_left_out,
+            partial_domains,
+            foreign_files,
+            orphan_blobs,
+            keychain,
+            ..
         } = &report.summary;
         Self {
             schema_version: SCHEMA_VERSION,
@@ -247,6 +256,8 @@ impl Summary {
             restorable: Some(*restorable),
             applications_left_out: applications_left_out.clone(),
             partial_domains: partial_domains.clone(),
+            foreign_files: foreign_files.clone(),
+            orphan_blobs: *orphan_blobs,
             keychain: keychain
                 .map(|fate| Keychain { device_bound: fate.device_bound, exposed: fate.exposed }),
             manifest_sha256: Some(
@@ -293,6 +304,18 @@ impl Summary {
         if !self.applications_left_out.is_empty() {
             let n = self.applications_left_out.len();
             writeln!(out, "note: {n} containers were left out whole, and are named no more")?;
+        }
+        if let [first, rest @ ..] = &*self.foreign_files {
+            let first = Name(first.as_bytes());
+            let more = rest.len();
+            writeln!(
+                out,
+                "note: {first} and {more} more beside the backup are no part of it and stay behind"
+            )?;
+        }
+        if self.orphan_blobs > 0 {
+            let n = self.orphan_blobs;
+            writeln!(out, "note: {n} stored files that no row names stay behind")?;
         }
         if let Some(Keychain { device_bound, exposed }) = self.keychain {
             if exposed > 0 {
