@@ -33,6 +33,7 @@ mod app;
 mod audit;
 mod book;
 mod cloud;
+mod computed;
 mod enrolment;
 mod error;
 mod identity;
@@ -52,6 +53,7 @@ pub use app::{
 pub use audit::{Exposure, ExposureKind, audit};
 pub use book::{Book, Books};
 pub use cloud::CloudConfiguration;
+pub use computed::SettingsOfProfiles;
 pub use enrolment::{Enrolment, EnrolmentKind, Evidence};
 pub use error::{FileName, ManagedError};
 pub use identity::{Dates, Identity};

@@ -74,6 +74,7 @@ mod selection;
 mod sqlite;
 mod strip;
 pub mod tables;
+mod windows;
 
 pub use apps::{
     AppDecision, AppDecisions, AppFacts, AppFlags, AppNote, AppRule, AppStatement, DomainRule,
@@ -101,3 +102,4 @@ pub use requirement::{Ground, Requirement};
 pub use rules::{EntryPatterns, EntryType, Explanation, Reason, Rules, RulesBuilder};
 pub use selection::{Counts, Dropped, Selection};
 pub use strip::{Action, StripRule, StripSet};
+pub use windows::{WindowsFacts, WindowsJoin, WindowsRelease, WindowsReleaseError};
