@@ -144,6 +144,20 @@ impl KdfParams {
     }
 }
 
+/// Derives thirty-two bytes by one pass of PBKDF2-HMAC-SHA256.
+pub(crate) fn pbkdf2_sha256(
+    passphrase: &Passphrase,
+    salt: &[u8],
+    rounds: NonZeroU32,
+    out: &mut [u8; 32],
+    progress: OnProgress<'_>,
+) -> Result<(), Cancelled> {
+    let mut meter = Meter { done: 0, total: u64::from(rounds.get()), progress };
+    meter.advance(0)?;
+    let tick = &mut |n| meter.advance(u64::from(n));
+    pbkdf2::<Sha256, 8>(passphrase.expose(), salt, rounds, out, tick)
+}
+
 /// Counts rounds for the caller.
 struct Meter<'a> {
     done: u64,

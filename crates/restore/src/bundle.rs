@@ -7,6 +7,7 @@
 //!   Manifest.plist  Info.plist  Status.plist
 //! ```
 
+mod lane;
 mod stager;
 
 #[cfg(test)]

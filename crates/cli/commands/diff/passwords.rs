@@ -40,6 +40,7 @@ impl<'a> Passwords<'a> {
             password_file: Some(file.to_owned()),
             password_command: None,
             password_fd: None,
+            password_empty: false,
         });
         Self { args, of_b, ui, progress, shared: None }
     }
