@@ -80,9 +80,7 @@ impl Settings {
                 let Some(entries) = Keys(&settings).dict(group) else { continue };
                 for (name, entry) in entries.0 {
                     let Some(value) = value_of(entry) else { continue };
-                    if names.len() < MOST
-                        && set(group, name, value)
-                        && !chosen(group, name, value)
+                    if names.len() < MOST && set(group, name, value) && !chosen(group, name, value)
                     {
                         names.push(name.clone());
                     }
@@ -130,7 +128,11 @@ mod tests {
         Dictionary::from_iter([group])
     }
 
-    fn found(computed: &Dictionary, profile: &Dictionary, user: Option<&Dictionary>) -> Vec<String> {
+    fn found(
+        computed: &Dictionary,
+        profile: &Dictionary,
+        user: Option<&Dictionary>,
+    ) -> Vec<String> {
         let mut all = Settings::default();
         all.see(&file(StateKind::EffectiveUserSettings), Keys(computed));
         all.see(&file(StateKind::ProfileTruth), Keys(profile));

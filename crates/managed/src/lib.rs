@@ -48,7 +48,8 @@ mod survey;
 mod time;
 
 pub use app::{
-    App, AppSurvey, DataSize, Group, Guess, ManagedApp, Plugin, Signal, SignalStrength, survey_apps,
+    App, AppSurvey, DataSize, Group, Guess, ManagedApp, Plugin, Signal, SignalStrength,
+    survey_apps, survey_apps_of,
 };
 pub use audit::{Exposure, ExposureKind, audit};
 pub use book::{Book, Books};

@@ -59,6 +59,7 @@
 
 mod apps;
 mod books;
+mod checklist;
 mod era;
 mod error;
 mod identity;
@@ -81,6 +82,7 @@ pub use apps::{
     GroupOwners, Purpose, Signal, decide_apps,
 };
 pub use books::is_managed_book;
+pub use checklist::{Answer, CheckedStep};
 pub use era::{Era, OsVersion, OsVersionError};
 pub use error::PolicyError;
 pub use identity::{

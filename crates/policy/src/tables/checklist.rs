@@ -172,18 +172,43 @@ use WindowsFact as Fact;
 
 /// The conditions of document 003.
 pub const WINDOWS: &[WindowsCondition] = &[
-    needs(BackUp, Fact::JoinedInAnyWay, "Entra joined, or Entra hybrid joined", &[says(3, "backup")]),
-    needs(BackUp, Fact::SupportedVersion, "a supported version of Windows 10 or 11", &[says(3, "backup")]),
+    needs(
+        BackUp,
+        Fact::JoinedInAnyWay,
+        "Entra joined, or Entra hybrid joined",
+        &[says(3, "backup")],
+    ),
+    needs(
+        BackUp,
+        Fact::SupportedVersion,
+        "a supported version of Windows 10 or 11",
+        &[says(3, "backup")],
+    ),
     needs(Restore, Fact::Windows11From22H2, "Windows 11 22H2 or later", &[says(3, "restore")]),
     needs(Restore, Fact::Joined, "Entra joined; hybrid is not enough", &[says(3, "restore")]),
     needs(Restore, Fact::TestTenant, "an active Intune test tenant", &[says(3, "restore")]),
-    needs(Restore, Fact::ServiceAdministrator, "the role of Intune service administrator", &[says(3, "restore")]),
-    needs(Restore, Fact::ConnectionProgram, "membership of the Customer Connection Program", &[says(3, "restore")]),
+    needs(
+        Restore,
+        Fact::ServiceAdministrator,
+        "the role of Intune service administrator",
+        &[says(3, "restore")],
+    ),
+    needs(
+        Restore,
+        Fact::ConnectionProgram,
+        "membership of the Customer Connection Program",
+        &[says(3, "restore")],
+    ),
     needs(
         RestorePage,
         Fact::RestorePageOn,
         "\"Show restore page\" on for the tenant (Devices, Enrollment, Windows, Windows Backup and Restore); it shows in a first enrolment",
         &[says(3, "page")],
     ),
-    needs(Content, Fact::BackupConfigured, "backup settings configured in the settings catalog", &[says(3, "content")]),
+    needs(
+        Content,
+        Fact::BackupConfigured,
+        "backup settings configured in the settings catalog",
+        &[says(3, "content")],
+    ),
 ];
