@@ -1,6 +1,7 @@
 //! `bkp plan`: what a restore would do, and why.
 
 mod document;
+mod tables;
 mod text;
 mod windows;
 

@@ -124,7 +124,7 @@ mod tests {
 
     fn settings(group: &str, name: &str, value: Value) -> Dictionary {
         let entry = Dictionary::from_iter([("value", value)]);
-        let group = (group, Value::Dictionary(Dictionary::from_iter([(name, entry.into())])));
+        let group = (group, Value::Dictionary(Dictionary::from_iter([(name, Value::from(entry))])));
         Dictionary::from_iter([group])
     }
 

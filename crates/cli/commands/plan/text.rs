@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::document::{DecisionFacts, Document, StepFacts};
+use super::document::{DecisionFacts, Document};
+use super::tables::StepFacts;
 use crate::display::{Location, Styles, Text, label};
 use crate::staging::write_rules;
 
@@ -60,11 +61,11 @@ impl Report<'_> {
             let line = format!("{} ({})", refusal.message, refusal.code);
             self.row("Refused", Text(&line))?;
         }
-        self.row("Source", "")?;
+        writeln!(self.out, "{}", label(self.styles.heading, "Source"))?;
         for (place, stated) in document.source.places() {
             writeln!(self.out, "  {place:<30} {}", Text(stated.unwrap_or("not stated")))?;
         }
-        self.row("Target", "")?;
+        writeln!(self.out, "{}", label(self.styles.heading, "Target"))?;
         for (place, stated) in document.target.places() {
             writeln!(self.out, "  {place:<30} {}", Text(stated.unwrap_or("not given")))?;
         }
