@@ -308,7 +308,9 @@ impl Summary {
                 )?,
             }
         }
-        for domain in &self.partial_domains {
+        // That a device deletes what a restore leaves out is what it is left out for.
+        let meant = self.management.as_ref().is_some_and(ManagementSummary::is_for_a_device);
+        for domain in self.partial_domains.iter().filter(|_| !meant) {
             writeln!(
                 out,
                 "note: part of {domain} was left out; a device that restores this may delete what \

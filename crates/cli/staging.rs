@@ -162,6 +162,11 @@ impl ManagementSummary {
         Self { device, target_serial, target_udid, reason, ..Self::of_filter(rows, plan.notes()) }
     }
 
+    /// Returns true for a copy that was made for a device.
+    pub(crate) fn is_for_a_device(&self) -> bool {
+        self.device.is_some()
+    }
+
     pub(crate) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { device, target_serial, left_out, reported, notes, .. } = self;
         if let (Some(device), Some(serial)) = (device, target_serial) {
