@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bkp_bundle::{CatalogKind, Patch, RowPatch, carries_digest};
 use bkp_core::{Access, Entry, EntryKind, FileId, Job, Jobs, Payload, ProtectionClass, Stager};
 use bkp_crypto::{CbcEncryptor, ClassKeys, FileKey, WrappedFileKey};
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, ftruncate, mkdirat, openat, seek, unlinkat};
 use rustix::io::Errno;
 use sha1::{Digest as _, Sha1};
 
@@ -19,6 +19,9 @@ use crate::{Adoption, RestoreError, Staging};
 
 /// A block of AES, in bytes.
 const BLOCK: usize = 16;
+
+/// What holes are made of.
+static ZEROS: [u8; BUFFER] = [0; BUFFER];
 
 /// The class of files of which the catalog does not say another: what the device gives to a file
 /// of an app that asks for nothing (FORMAT.md 3).
@@ -68,7 +71,7 @@ impl BundleStager {
         match &self.form {
             PayloadForm::Stored => RowPatch::default(),
             // The old key opens nothing that is left.
-            PayloadForm::Plain | PayloadForm::Encrypted(_) => {
+            PayloadForm::Plain | PayloadForm::Sparse | PayloadForm::Encrypted(_) => {
                 RowPatch { key: Patch::Remove, ..RowPatch::default() }
             }
         }
@@ -82,7 +85,9 @@ impl BundleStager {
         let payload = job.payload.as_deref_mut();
         match &self.form {
             PayloadForm::Stored => self.adopt(&path, payload, bench),
-            PayloadForm::Plain => self.recode(&path, &job.entry, payload, None, &mut bench.recode),
+            PayloadForm::Plain | PayloadForm::Sparse => {
+                self.recode(&path, &job.entry, payload, None, &mut bench.recode)
+            }
             PayloadForm::Encrypted(keys) => {
                 let fresh = Fresh::new(keys, &job.entry)?;
                 self.recode(&path, &job.entry, payload, Some(fresh), &mut bench.recode)
@@ -170,6 +175,7 @@ impl BundleStager {
         fresh: Option<Fresh>,
         buffer: &mut [u8],
     ) -> Result<StagedPayload, RestoreError> {
+        let sparse = matches!(self.form, PayloadForm::Sparse);
         let hashed = entry.digest.is_some() || carries_digest(&entry.domain);
         let mut hash = hashed.then(Sha1::new);
         let (mut cipher, key, protection) = match fresh {
@@ -195,8 +201,14 @@ impl BundleStager {
                 if let Some(hash) = &mut hash {
                     hash.update(bytes);
                 }
-                write_all(new.file.as_fd(), bytes).map_err(RestoreError::on("write", path))?;
                 total = total.saturating_add(count(ready));
+                let written = match sparse && ZEROS.get(..ready) == Some(bytes) {
+                    // The last hole has nothing behind it that gives the file its length.
+                    true if last => ftruncate(&new.file, total),
+                    true => seek(&new.file, SeekFrom::Start(total)).map(drop),
+                    false => write_all(new.file.as_fd(), bytes),
+                };
+                written.map_err(RestoreError::on("write", path))?;
                 if last {
                     return Ok(total);
                 }
@@ -245,7 +257,9 @@ impl Stager for BundleStager {
     fn access(&self, _: &Entry) -> Access {
         match self.form {
             PayloadForm::Stored => Access::Stored,
-            PayloadForm::Plain | PayloadForm::Encrypted(_) => Access::Plaintext,
+            PayloadForm::Plain | PayloadForm::Sparse | PayloadForm::Encrypted(_) => {
+                Access::Plaintext
+            }
         }
     }
 
