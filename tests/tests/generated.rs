@@ -36,7 +36,7 @@ fn bash_takes_its_script_and_completes() {
     let sandbox = Sandbox::new();
     let script = sandbox.run(&["completions", "bash"]).exits(0);
     sandbox.file("bkp.bash", &script.stdout);
-    let ask = "source ./bkp.bash; COMP_WORDS=(bkp fi); COMP_CWORD=1; _bkp bkp fi bkp; \
+    let ask = "source ./bkp.bash; COMP_WORDS=(bkp fin); COMP_CWORD=1; _bkp bkp fin bkp; \
                echo \"${COMPREPLY[@]}\"";
     let Ok(output) = std::process::Command::new("bash")
         .args(["--norc", "-c", ask])

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub(crate) const CANARY: &str = "canary-4f1d-Pässwörd";
 
 /// A folder that is gone when the test ends.
+#[derive(Debug)]
 pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
 }
@@ -80,7 +81,15 @@ impl Run {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::of(tempfile::tempdir().unwrap())
+    }
+
+    /// A sandbox in memory, where the system has such a place.
+    pub(crate) fn in_memory() -> Self {
+        Self::of(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn of(dir: tempfile::TempDir) -> Self {
         fs::create_dir(dir.path().join("home")).unwrap();
         Self { dir }
     }

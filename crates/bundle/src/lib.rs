@@ -1,4 +1,4 @@
-//! Device backup bundles: reading them.
+//! Device backup bundles: reading them, and writing every file that they are made of.
 //!
 //! ```text
 //! Manifest.plist   keybag, wrapped manifest key, device facts
@@ -10,7 +10,14 @@
 //!
 //! [`Bundle::open`] reads what needs no password, [`Bundle::open_catalog`] finds out whether one
 //! is needed, and [`Backup::unlock`] takes it. An unlocked backup is a
-//! [`Source`](bkp_core::Source), and [`Keychain::find`] finds its keychain. Nothing here writes, and SQLite never sees the original file.
+//! [`Source`](bkp_core::Source), and [`Keychain::find`] finds its keychain. SQLite never sees the
+//! original file.
+//!
+//! [`CatalogWriter`] makes a catalog of either form in memory, from rows as they are, patched or
+//! new; [`mbfile::patch`] and [`mbfile::encode`] are what it does to one row of `Manifest.db`. The
+//! property lists are changed by [`ManifestPlist::edit`] and
+//! [`InfoPlist::without_applications`], and made anew by their `compose`. All of these take bytes
+//! and give bytes: nothing in this crate writes to a disk.
 
 #![forbid(unsafe_code)]
 
@@ -67,5 +74,5 @@ pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use row_patch::{Patch, RowPatch};
 pub use status_plist::{NewStatus, StatusPlist};
-pub use storage::{Layout, Storage};
+pub use storage::{Layout, Storage, StorageBackend, Stored};
 pub use stored_index::StoredIndex;

@@ -1,4 +1,4 @@
-//! Where the files of a backup are: a directory, or memory.
+//! Where the files of a backup are: a directory, memory, or whatever else gives them out.
 
 mod directory;
 mod memory;
@@ -12,36 +12,64 @@ use bkp_core::FileId;
 
 /// The files of one backup, by name. Read only, and cheap to clone.
 ///
-/// The implementations sit behind a private trait, so that adding one is never a breaking
-/// change and callers never carry a type parameter.
+/// What they are in stands behind [`StorageBackend`], so callers never carry a type parameter.
 #[derive(Clone, Debug)]
-pub struct Storage(Arc<dyn Backend>);
+pub struct Storage(Arc<dyn StorageBackend>);
 
-trait Backend: fmt::Debug + Send + Sync {
+/// What a [`Storage`] reads from: a folder, an archive, an object store.
+///
+/// Called by the readers of a bundle, on any thread and on many at once. Names are those of the
+/// bundle (`Manifest.plist`, `3d/3d0d…`); a name that is not there is an error of kind
+/// [`io::ErrorKind::NotFound`]. After an error the next call is as good as the first.
+pub trait StorageBackend: fmt::Debug + Send + Sync {
     /// Opens a regular file. Anything else of that name, links included, is an error of kind
     /// [`io::ErrorKind::InvalidInput`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such file and when it cannot be opened.
     fn open(&self, name: &str) -> io::Result<Stored>;
+
     /// Returns the length of a regular file, without opening it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`open`](Self::open) does.
     fn len(&self, name: &str) -> io::Result<u64>;
+
     /// Calls `each` with the names in a folder of the bundle, in any order, and whether each is
     /// of a regular file; the empty name is the bundle itself. A link to a folder is no folder,
     /// and a link to a file no file. Names that are not UTF-8 are passed over.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such folder and when it cannot be listed.
     fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()>;
 }
 
 /// One stored file, read from its start.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub struct Stored {
     bytes: Bytes,
     len: u64,
     read: u64,
     ended: bool,
 }
 
-#[derive(Debug)]
 enum Bytes {
     File(std::fs::File),
     Memory(io::Cursor<Arc<[u8]>>),
+    Reader(Box<dyn Read + Send>),
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.fmt(f),
+            Self::Memory(_) => f.write_str("Memory"),
+            Self::Reader(_) => f.write_str("Reader"),
+        }
+    }
 }
 
 impl Stored {
@@ -49,17 +77,32 @@ impl Stored {
         Self { bytes, len, read: 0, ended: false }
     }
 
+    /// Makes a file of its bytes and how many there are. A backend that can find out that they
+    /// are not the right ones does so no later than with the last of them: the read after it may
+    /// never come.
+    #[must_use]
+    pub fn reader(bytes: Box<dyn Read + Send>, len: u64) -> Self {
+        Self::new(Bytes::Reader(bytes), len)
+    }
+
     /// Returns the file, if it is one of a disk.
     pub(crate) fn file(&self) -> Option<&std::fs::File> {
         match &self.bytes {
             Bytes::File(file) => Some(file),
-            Bytes::Memory(_) => None,
+            Bytes::Memory(_) | Bytes::Reader(_) => None,
         }
     }
 
     /// Returns the length in bytes, as it was when the file was opened.
-    pub(crate) fn len(&self) -> u64 {
+    #[must_use]
+    pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Returns true when it was empty when it was opened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -71,6 +114,7 @@ impl Read for Stored {
         let n = match &mut self.bytes {
             Bytes::File(file) => file.read(buf)?,
             Bytes::Memory(bytes) => bytes.read(buf)?,
+            Bytes::Reader(bytes) => bytes.read(buf)?,
         };
         self.read = self.read.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
         // A read that came back short, at or beyond the length there was, has met the end: most
@@ -97,12 +141,27 @@ impl Storage {
         Self(Arc::new(memory::Memory::new(files)))
     }
 
-    pub(crate) fn open(&self, name: &str) -> io::Result<Stored> {
+    /// Uses whatever else gives out files.
+    #[must_use]
+    pub fn from_backend(backend: Arc<dyn StorageBackend>) -> Self {
+        Self(backend)
+    }
+
+    /// Opens a file of the bundle by its name, as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no regular file of that name and when it cannot be opened.
+    pub fn open(&self, name: &str) -> io::Result<Stored> {
         self.0.open(name)
     }
 
     /// Returns the length of a file, or nothing when there is none of that name.
-    pub(crate) fn len(&self, name: &str) -> io::Result<Option<u64>> {
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is no regular file and when it cannot be looked for.
+    pub fn len(&self, name: &str) -> io::Result<Option<u64>> {
         match self.0.len(name) {
             Ok(len) => Ok(Some(len)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -119,8 +178,12 @@ impl Storage {
     }
 
     /// Calls `each` with the names in a folder of the bundle, in any order, and whether each is
-    /// of a regular file. Holds none of them.
-    pub(crate) fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
+    /// of a regular file. Holds none of them. The empty name is the bundle itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such folder and when it cannot be listed.
+    pub fn list(&self, folder: &str, each: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
         self.0.list(folder, each)
     }
 

@@ -8,13 +8,15 @@
 //!
 //! The loop is our own because the user waits for it on every open. Both halves of HMAC start
 //! with one block that depends on the passphrase alone, so their states are computed once. What
-//! is left of a round is two compressions, each of one block of which only the digest changes.
+//! is left of a round is two compressions, each of one block of which only the digest changes. For
+//! SHA-256, which has nearly all rounds, `bkp-kernels` does them.
 
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 use std::slice;
 
+use bkp_kernels::HmacSha256Kernel;
 use sha1::block_api::compress as compress_sha1;
 use sha2::block_api::compress256;
 use zeroize::Zeroizing;
@@ -142,6 +144,20 @@ impl KdfParams {
     }
 }
 
+/// Derives thirty-two bytes by one pass of PBKDF2-HMAC-SHA256.
+pub(crate) fn pbkdf2_sha256(
+    passphrase: &Passphrase,
+    salt: &[u8],
+    rounds: NonZeroU32,
+    out: &mut [u8; 32],
+    progress: OnProgress<'_>,
+) -> Result<(), Cancelled> {
+    let mut meter = Meter { done: 0, total: u64::from(rounds.get()), progress };
+    meter.advance(0)?;
+    let tick = &mut |n| meter.advance(u64::from(n));
+    pbkdf2::<Sha256, 8>(passphrase.expose(), salt, rounds, out, tick)
+}
+
 /// Counts rounds for the caller.
 struct Meter<'a> {
     done: u64,
@@ -167,6 +183,15 @@ trait Compress<const W: usize> {
 
     /// Takes blocks into the state.
     fn compress(state: &mut [u32; W], blocks: &[[u8; BLOCK]]);
+
+    /// Does rounds of which `last` is the digest before and after, and `sum` takes each.
+    fn hmac_rounds(
+        inner: &[u32; W],
+        outer: &[u32; W],
+        last: &mut [u32; W],
+        sum: &mut [u32; W],
+        rounds: u32,
+    );
 }
 
 /// SHA-1, FIPS 180-4.
@@ -177,6 +202,33 @@ impl Compress<5> for Sha1 {
 
     fn compress(state: &mut [u32; 5], blocks: &[[u8; BLOCK]]) {
         compress_sha1(state, blocks);
+    }
+
+    fn hmac_rounds(
+        inner: &[u32; 5],
+        outer: &[u32; 5],
+        last: &mut [u32; 5],
+        sum: &mut [u32; 5],
+        rounds: u32,
+    ) {
+        // Both hashes of a round take the same block but for the digest: padding, then the
+        // length in bits of the first block and the digest.
+        let mut message = Zeroizing::new([0; BLOCK]);
+        message[20] = 0x80;
+        message[BLOCK - 8..].copy_from_slice(&bits(BLOCK + 20));
+        let mut state = Zeroizing::new(*last);
+        for _ in 0..rounds {
+            put(&mut message, &state);
+            *state = *inner;
+            compress_sha1(&mut state, slice::from_ref(&*message));
+            put(&mut message, &state);
+            *state = *outer;
+            compress_sha1(&mut state, slice::from_ref(&*message));
+            for (sum, word) in sum.iter_mut().zip(state.iter()) {
+                *sum ^= word;
+            }
+        }
+        *last = *state;
     }
 }
 
@@ -197,6 +249,16 @@ impl Compress<8> for Sha256 {
 
     fn compress(state: &mut [u32; 8], blocks: &[[u8; BLOCK]]) {
         compress256(state, blocks);
+    }
+
+    fn hmac_rounds(
+        inner: &[u32; 8],
+        outer: &[u32; 8],
+        last: &mut [u32; 8],
+        sum: &mut [u32; 8],
+        rounds: u32,
+    ) {
+        HmacSha256Kernel::detect().rounds(inner, outer, last, sum, rounds);
     }
 }
 
@@ -276,24 +338,8 @@ impl<H: Compress<W>, const W: usize> Hmac<H, W> {
 
     /// Does `rounds` more rounds, all messages of which are one digest long.
     fn more_rounds(&self, block: &mut Block<W>, rounds: u32) {
-        // Both hashes of a round take the same block but for the digest: padding, then the
-        // length in bits of the first block and the digest.
-        let mut message = Zeroizing::new([0; BLOCK]);
-        message[4 * W] = 0x80;
-        message[BLOCK - 8..].copy_from_slice(&bits(BLOCK + 4 * W));
-        let mut last = Zeroizing::new(*block.last);
-        for _ in 0..rounds {
-            put(&mut message, &last);
-            *last = *self.inner;
-            H::compress(&mut last, slice::from_ref(&*message));
-            put(&mut message, &last);
-            *last = *self.outer;
-            H::compress(&mut last, slice::from_ref(&*message));
-            for (sum, word) in block.sum.iter_mut().zip(last.iter()) {
-                *sum ^= word;
-            }
-        }
-        block.last = last;
+        let Block { last, sum } = block;
+        H::hmac_rounds(&self.inner, &self.outer, last, sum, rounds);
     }
 }
 

@@ -26,6 +26,8 @@
 //! The key wraps are authenticated and the payloads are not: a payload that was changed decrypts
 //! to something else, and only its [`Ending`] may tell. Keychain items are authenticated.
 //!
+//! A sealed stream is ours: AES-256-GCM in segments, under an [`ArchiveKey`] (`sealed`).
+//!
 //! A key cannot be printed, compared or copied, and is wiped when it is dropped. Its bytes leave
 //! this crate as a [fingerprint](ClassKey::fingerprint) or wrapped by another key, and in no
 //! other way. What is out of reach of safe code is not promised: a register or a stack slot that
@@ -34,12 +36,14 @@
 #![forbid(unsafe_code)]
 
 mod cbc;
+mod cbc_lanes;
 mod error;
 mod kdf;
 mod keybag;
 mod keychain;
 mod legacy;
 mod random;
+mod sealed;
 mod secret;
 #[cfg(test)]
 mod testing;
@@ -48,6 +52,7 @@ mod wrap;
 pub use cbc::{
     CbcEncryptor, CbcReader, CbcWriter, Ending, decrypt_in_place, encrypt_in_place, encrypted_len,
 };
+pub use cbc_lanes::{CbcLanes, CbcPayload, pad};
 pub use error::{
     Cancelled, FileKeyError, IntegrityError, KeybagError, LegacyError, RandomError, ReissueError,
     Tag, UnlockError,
@@ -59,7 +64,11 @@ pub use keybag::{
 pub use keychain::{ItemForm, ItemPlaintext, SealedItem, SealedItemError};
 pub use legacy::LegacyCells;
 pub use random::SystemRandom;
-pub use secret::{ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
+pub use sealed::{
+    ByteSource, KeySource, SealOptions, SealWriter, SealedError, SealedHeader, SealedReader,
+    Sealing, SegmentCheck, sealed_limits,
+};
+pub use secret::{ArchiveKey, ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
 pub use wrap::{WrappedFileKey, WrappedKey};
 
 // Part of the public API: what a passphrase is made of.

@@ -156,6 +156,10 @@ key! {
     /// Encrypts one payload.
     FileKey
 }
+key! {
+    /// Opens one sealed archive: what a key file holds, or derived from a passphrase.
+    ArchiveKey
+}
 
 /// Belongs to one protection class; unwraps file keys.
 ///
@@ -206,9 +210,22 @@ impl FileKey {
     }
 }
 
+impl ArchiveKey {
+    /// Makes a key that `fill` writes into its place, so that no copy of it is left elsewhere.
+    ///
+    /// `fill` sees thirty-two zero bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `fill` does.
+    pub fn try_init<E>(fill: impl FnOnce(&mut [u8; 32]) -> Result<(), E>) -> Result<Self, E> {
+        <Self as Key>::try_init(fill)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ClassKey, DeviceBoundKey, FileKey, Key, Passphrase, PassphraseKey};
+    use super::{ArchiveKey, ClassKey, DeviceBoundKey, FileKey, Key, Passphrase, PassphraseKey};
 
     fn key<K: Key>() -> K {
         K::init(|k| k.fill(0x41))
@@ -219,6 +236,7 @@ mod tests {
         for (text, name) in [
             (format!("{:?}", key::<PassphraseKey>()), "PassphraseKey"),
             (format!("{:?}", key::<ClassKey>()), "ClassKey"),
+            (format!("{:?}", key::<ArchiveKey>()), "ArchiveKey"),
             (format!("{:?}", key::<DeviceBoundKey>()), "DeviceBoundKey"),
             (format!("{:?}", key::<FileKey>()), "FileKey"),
             (format!("{:?}", Passphrase::new("AAAA".into())), "Passphrase"),

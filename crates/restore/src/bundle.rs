@@ -7,6 +7,7 @@
 //!   Manifest.plist  Info.plist  Status.plist
 //! ```
 
+mod lane;
 mod stager;
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ pub enum PayloadForm {
     Stored,
     /// In plaintext, without keys.
     Plain,
-    /// In plaintext, without keys, and with a hole for each stretch of zeros of 256 KiB and for
+    /// In plaintext, without keys, and with a hole for each stretch of zeros of 64 KiB and for
     /// zeros at the end, which then take no space on the disk.
     Sparse,
     /// Each under a fresh key, which the key of its protection class wraps.

@@ -36,7 +36,7 @@ use content::Hashed;
 use rows::{Names, Pair, Table};
 
 /// Entries that differ and are held at a time.
-const WINDOW: usize = 131_072;
+const WINDOW: usize = 262_144;
 /// Rows between two questions whether to go on.
 const BEAT: u64 = 1024;
 

@@ -53,6 +53,7 @@ mod rewrite;
 mod time;
 mod verify;
 
+pub use bkp_archive as archive;
 pub use bkp_bundle as bundle;
 pub use bkp_core as core;
 pub use bkp_crypto as crypto;

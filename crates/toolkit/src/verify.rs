@@ -314,11 +314,11 @@ fn contents(
     log: &Log<'_>,
 ) -> Result<Tally, VerifyError> {
     let source = Contents { catalog, payloads: CheckedPayloads(payloads.clone()) };
-    let sink = Verifier::new(log, payloads.clone(), plan);
     let mut run = RunOptions::default();
     if let Some(threads) = threads {
         run.threads = threads;
     }
+    let sink = Verifier::new(log, payloads.clone(), plan, run.threads);
     if rows.longest < LONG {
         run.longest_first = 0;
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Backend, Bytes, Stored};
+use super::{Bytes, StorageBackend, Stored};
 
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file; links are not followed")
@@ -69,7 +69,7 @@ impl Directory {
 }
 
 #[cfg(unix)]
-impl Backend for Directory {
+impl StorageBackend for Directory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         self.check_shard(name)?;
         let file = self.open_file(name)?;
@@ -130,7 +130,7 @@ impl Directory {
 }
 
 #[cfg(not(unix))]
-impl Backend for Directory {
+impl StorageBackend for Directory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         let len = self.len(name)?;
         Ok(Stored::new(Bytes::File(File::open(self.path.join(name))?), len))

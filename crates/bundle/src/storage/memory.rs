@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use super::{Backend, Bytes, Stored};
+use super::{Bytes, StorageBackend, Stored};
 
 pub(super) struct Memory(BTreeMap<String, Arc<[u8]>>);
 
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Memory {
     }
 }
 
-impl Backend for Memory {
+impl StorageBackend for Memory {
     fn open(&self, name: &str) -> io::Result<Stored> {
         let bytes = Arc::clone(self.get(name)?);
         let len = self.len(name)?;

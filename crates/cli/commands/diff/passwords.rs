@@ -36,10 +36,10 @@ impl<'a> Passwords<'a> {
         progress: &'a Progress<'a>,
     ) -> Self {
         let of_b = file_b.map(|file| PasswordArgs {
-            password_empty: false,
             password_file: Some(file.to_owned()),
             password_command: None,
             password_fd: None,
+            password_empty: false,
         });
         Self { args, of_b, ui, progress, shared: None }
     }

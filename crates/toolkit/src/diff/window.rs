@@ -86,14 +86,16 @@ fn gather(
         let name = names.name(entry);
         let Ok(pair) = pairs.binary_search_by_key(&name, Pair::name) else { continue };
         let Some(pair) = pairs.get(pair) else { continue };
+        // Most rows are passed over in most walks, so names are copied last.
+        let key = (&entry.domain, &entry.path);
+        if last.is_some_and(|(domain, path)| key <= (domain, path)) {
+            continue;
+        }
+        let end = window.last_key_value().map(|((domain, path), _)| (domain, path));
+        if window.len() >= limit && end.is_some_and(|end| key > end) {
+            continue;
+        }
         let key = (entry.domain.clone(), entry.path.clone());
-        if last.is_some_and(|last| key <= *last) {
-            continue;
-        }
-        let beyond = window.last_key_value().is_some_and(|(end, _)| key > *end);
-        if window.len() >= limit && beyond {
-            continue;
-        }
         let (_, found) = window.entry(key).or_insert_with(|| (*pair, [None, None]));
         // Of several rows of one name the first counts.
         if let Some(place @ None) = found.get_mut(at) {

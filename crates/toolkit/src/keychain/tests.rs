@@ -193,7 +193,7 @@ fn an_unencrypted_backup_is_bound_to_its_device() {
     assert_eq!((listing.encrypted, listing.opened, listing.device_bound), (false, 0, 2));
     let item = &listing.items[0];
     assert_eq!(item.reason, Some("device-bound"));
-    assert!(item.message.as_deref().unwrap().contains("not encrypted"));
+    assert!(item.message.as_deref().unwrap().contains("bound to the device"));
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! One file under way.
+//! One file under way: hashed beside others, or decrypted alone.
 
 use std::io::{self, Read as _};
 use std::sync::PoisonError;
 
 use bkp_bundle::{DatabaseError, PayloadError, check_database};
-use bkp_core::{Access, Entry, Job, Payload};
-use sha1::{Digest as _, Sha1};
+use bkp_core::{Entry, Job, Payload};
+use bkp_kernels::{Sha1Piece, Sha1Stream};
 
-use super::{Checked, ContentStager, Plan};
+use super::{Checked, ContentStager};
 use crate::verify::finding::Finding;
 
 /// How a SQLite database begins.
@@ -17,85 +17,88 @@ const LONGEST_DATABASE: u64 = 1 << 30;
 /// Of databases longer than this one is in memory at a time.
 const LARGE_DATABASE: u64 = 16 << 20;
 
-/// A payload that is being read.
+/// A payload of stored bytes that is being hashed.
 pub(super) struct Lane {
     job: Job,
-    /// Of stored bytes. A payload that is decrypted hashes on its own.
-    hash: Option<Sha1>,
-    checked: Checked,
+    hash: Sha1Stream,
+    /// Where its bytes are read to, and how many of the last step there are.
+    buffer: Vec<u8>,
+    filled: usize,
     read: u64,
     database: bool,
+    /// There is nothing more to read, or it cannot be read.
+    last: bool,
+    failed: Option<io::Error>,
 }
 
 impl Lane {
-    pub(super) fn new(job: Job, plan: &Plan) -> Self {
-        let hash = (plan.access(&job.entry) == Access::Stored).then(Sha1::new);
-        let hashed = job.entry.digest.is_some();
-        let checked = Checked { hashed, ..Checked::default() };
-        Self { job, hash, checked, read: 0, database: false }
+    pub(super) fn new(job: Job, buffer: Vec<u8>) -> Self {
+        let (hash, database) = (Sha1Stream::new(), false);
+        Self { job, hash, buffer, filled: 0, read: 0, database, last: false, failed: None }
     }
 
-    pub(super) fn into_job(self) -> Job {
-        self.job
-    }
-
-    /// Reads and hashes one piece; says what became of the payload once it has ended.
-    pub(super) fn step(
-        &mut self,
-        stager: &ContentStager,
-        buffer: &mut [u8],
-    ) -> Option<Result<Checked, Finding>> {
-        let Job { entry, payload: Some(payload), .. } = &mut self.job else {
-            return Some(Ok(std::mem::take(&mut self.checked)));
+    /// Fills the buffer, or reads to the end.
+    pub(super) fn fill(&mut self) {
+        self.filled = 0;
+        let Some(payload) = &mut self.job.payload else {
+            self.last = true;
+            return;
         };
-        let n = match payload.read(buffer) {
-            Ok(0) => return Some(Ok(self.end(stager))),
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return None,
-            Err(source) => return Some(Err(unreadable(entry, source))),
-        };
-        let bytes = buffer.get(..n).unwrap_or_default();
-        let first = self.read == 0;
-        self.read = self.read.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
-        if let Some(hash) = &mut self.hash {
-            hash.update(bytes);
-        }
-        if first && bytes.starts_with(MAGIC) {
-            self.database = true;
-            if stager.plan.databases && self.hash.is_none() {
-                let mut rest = Rest { payload: &mut **payload, read: 0 };
-                let result = stager.database(entry, bytes, &mut rest, &mut self.checked);
-                self.read = self.read.saturating_add(rest.read);
-                if let Err(source) = result {
-                    return Some(Err(unreadable(entry, source)));
+        while let Some(rest @ [_, ..]) = self.buffer.get_mut(self.filled..) {
+            match payload.read(rest) {
+                Ok(0) => {
+                    self.last = true;
+                    break;
+                }
+                Ok(n) => self.filled = self.filled.saturating_add(n),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    (self.failed, self.last) = (Some(error), true);
+                    break;
                 }
             }
         }
-        None
+        let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+        self.database |= self.read == 0 && bytes.starts_with(MAGIC);
+        self.read = self.read.saturating_add(u64::try_from(self.filled).unwrap_or(u64::MAX));
     }
 
-    fn end(&mut self, stager: &ContentStager) -> Checked {
-        let mut checked = std::mem::take(&mut self.checked);
-        checked.read = Some(self.read);
-        let (Some(hash), Some(recorded)) = (self.hash.take(), self.job.entry.digest) else {
-            return checked;
-        };
-        let (entry, id) = (&self.job.entry, self.job.entry.id);
-        let found: [u8; 20] = hash.finalize().into();
-        let wrong = found != recorded;
-        if wrong {
-            checked.findings.push(Finding::of(&PayloadError::Digest { id, found, recorded }));
+    /// Returns what was read, to be hashed with what others read.
+    pub(super) fn piece(&mut self) -> Sha1Piece<'_> {
+        let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+        Sha1Piece { stream: &mut self.hash, bytes, last: self.last }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.last
+    }
+
+    /// Says what became of the payload, and gives the buffer back.
+    pub(super) fn end(self, stager: &ContentStager) -> (Job, Result<Checked, Finding>, Vec<u8>) {
+        let Self { job, hash, buffer, read, database, failed, .. } = self;
+        if let Some(source) = failed {
+            let finding = unreadable(&job.entry, source);
+            return (job, Err(finding), buffer);
         }
-        let database = self.database;
-        if let Some(mut length) = stager.length(entry, self.read, &|| database) {
-            // Changed and too short: the end is gone.
-            let short = self.read < entry.metadata.size_hint;
-            if wrong && short && !database && length.code == "size-mismatch" {
-                length = Finding::damage("truncated-blob", length.message);
+        let (entry, id) = (&job.entry, job.entry.id);
+        let hashed = entry.digest.is_some();
+        let mut checked = Checked { read: Some(read), hashed, ..Checked::default() };
+        if let Some(recorded) = entry.digest {
+            let found = hash.finish();
+            let wrong = found != recorded;
+            if wrong {
+                checked.findings.push(Finding::of(&PayloadError::Digest { id, found, recorded }));
             }
-            checked.findings.push(length);
+            if let Some(mut length) = stager.length(entry, read, &|| database) {
+                // Changed and too short: the end is gone.
+                let short = read < entry.metadata.size_hint;
+                if wrong && short && !database && length.code == "size-mismatch" {
+                    length = Finding::damage("truncated-blob", length.message);
+                }
+                checked.findings.push(length);
+            }
         }
-        checked
+        (job, Ok(checked), buffer)
     }
 }
 
@@ -118,6 +121,35 @@ impl io::Read for Rest<'_> {
 }
 
 impl ContentStager {
+    /// Reads a payload that is decrypted, and hashes on its own.
+    pub(super) fn read(&self, job: &mut Job, buffer: &mut [u8]) -> Result<Checked, Finding> {
+        let hashed = job.entry.digest.is_some();
+        let mut checked = Checked { hashed, ..Checked::default() };
+        let Job { entry, payload: Some(payload), .. } = job else { return Ok(checked) };
+        let mut read = 0_u64;
+        loop {
+            let n = match payload.read(buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(unreadable(entry, source)),
+            };
+            let bytes = buffer.get(..n).unwrap_or_default();
+            let first = read == 0;
+            read = read.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+            if self.plan.databases && first && bytes.starts_with(MAGIC) {
+                let mut rest = Rest { payload: &mut **payload, read: 0 };
+                let result = self.database(entry, bytes, &mut rest, &mut checked);
+                read = read.saturating_add(rest.read);
+                if let Err(source) = result {
+                    return Err(unreadable(entry, source));
+                }
+            }
+        }
+        checked.read = Some(read);
+        Ok(checked)
+    }
+
     /// Checks a database of which the first bytes have been read. What the check leaves unread is
     /// read as of any payload.
     fn database(

@@ -1,9 +1,11 @@
-//! Workers with several files open at once find what those with one find.
+//! Workers with several files open at once find what those with one find, by every kernel.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use bkp_bundle::{Limits, Opened, Storage};
 use bkp_core::{Entry, Identity, NullMonitor, RunOptions, Sink, Source as _};
+use bkp_kernels::Sha1Kernel;
 use bkp_testkit::{EntrySpec, Stored, cases};
 
 use super::{Checked, Finding};
@@ -46,7 +48,7 @@ fn lanes_change_nothing() {
     spec.write(dir.path()).unwrap();
     let storage = Storage::directory(dir.path()).unwrap();
     let Ok(Opened::Unlocked(backup)) = Opened::open(storage, Limits::default()) else { panic!() };
-    let run = |lanes| {
+    let run = |kernel, lanes| {
         let log = Log::new(&NullMonitor, usize::MAX);
         let plan = || Plan {
             choice: Choice::All,
@@ -58,9 +60,10 @@ fn lanes_change_nothing() {
             unmeasured: Vec::new(),
         };
         let payloads = backup.payloads().clone();
-        let verifier = Verifier::new(&log, payloads.clone(), plan());
+        let verifier = Verifier::new(&log, payloads.clone(), plan(), NonZeroUsize::MIN);
         let large = Mutex::new(());
-        let stager = ContentStager { payloads: payloads.clone(), plan: plan(), lanes, large };
+        let stager =
+            ContentStager { payloads: payloads.clone(), plan: plan(), kernel, lanes, large };
         let sink = Wide(verifier, Arc::new(stager));
         let source = Contents { catalog: backup.catalog(), payloads: CheckedPayloads(payloads) };
         let options = RunOptions::default();
@@ -70,10 +73,12 @@ fn lanes_change_nothing() {
         let Tally { files, bytes, digests, .. } = report.summary;
         ((files, bytes, digests), log.finish().0)
     };
-    let one = run(1);
+    let one = run(Sha1Kernel::PORTABLE, 1);
     assert_eq!(one.1.len(), 15);
     assert!(one.0.0 > 150 && one.0.0 == one.0.2);
-    for lanes in [2, 4, 16] {
-        assert_eq!(run(lanes), one, "{lanes}");
+    for kernel in Sha1Kernel::all() {
+        for lanes in [1, 2, 16, 32] {
+            assert_eq!(run(kernel, lanes), one, "{kernel:?} {lanes}");
+        }
     }
 }

@@ -1,0 +1,45 @@
+//! A backup bundle in one file: a zip that every program opens, or the same zip sealed.
+//!
+//! ```text
+//! plain   Info.plist │ Manifest.plist │ ... │ 3d/3d0d7e5f… │ ... │ bkp-run.json │ directory
+//! sealed  header │ AES-256-GCM segments of the same zip        (docs/sealed-archive.md)
+//!
+//! ArchiveFile ─▶ OpenedArchive::Plain ───────────────▶ Archive ─▶ storage()  read in place
+//!                OpenedArchive::Sealed ─ password ─┘           ─▶ unpack()
+//! Storage ─▶ PackPlan ─▶ pack() ─▶ anything that is Write
+//! ```
+//!
+//! Members are stored and not compressed, so any part of any member is where arithmetic says it
+//! is: payloads are read in place, in parallel, and of a sealed archive only the segments that
+//! hold them are opened. Zips of other programs are read as well, compressed or not, with the
+//! bundle at their top or in a folder.
+//!
+//! A zip's directory is an attacker's to write. [`Archive`] reads it with a reader of its own,
+//! which refuses what ordinary programs resolve in silence: members that overlap, names twice,
+//! names that lead out of a folder, links, sizes that cannot be true. The same holds on the way
+//! out: [`unpack`] writes names of a bundle and no others.
+//!
+//! Files are read by position and not through a memory map. A segment has to be copied to be
+//! decrypted, so a map saves nothing, and a file that shrinks under a map kills the process.
+
+#![forbid(unsafe_code)]
+
+mod archive;
+mod backend;
+mod error;
+mod file;
+mod name;
+mod pack;
+mod unpack;
+mod zip;
+
+#[cfg(test)]
+mod tests;
+
+pub use archive::{Archive, MemberCheck, OpenedArchive, SealedArchive};
+pub use error::{ArchiveError, Refusal};
+pub use file::ArchiveFile;
+pub use name::{Catalog, MemberName, Plist};
+pub use pack::{MakeRecord, Pack, PackOptions, PackPlan, PackedMember, pack};
+pub use unpack::{Unpacked, unpack};
+pub use zip::{ArchiveLimits, Member};

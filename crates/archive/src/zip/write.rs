@@ -1,0 +1,234 @@
+//! Writing a zip to anything that takes bytes: no seeking, and the same bytes for the same input.
+
+use std::io::Write;
+
+use super::{CENTRAL, DATA, DESCRIPTOR, END, END64, IN_ZIP64, LOCAL, LOCATOR, STORED, ZIP64};
+use crate::error::ArchiveError;
+use crate::name::MemberName;
+
+/// The version of the format that a member or a large archive needs.
+const PLAIN_VERSION: u16 = 20;
+const ZIP64_VERSION: u16 = 45;
+/// Attributes are those of Unix.
+const MADE_ON_UNIX: u16 = 3 << 8;
+/// A regular file that its owner alone may read and write.
+const ATTRIBUTES: u32 = 0o100_600 << 16;
+/// 1980-01-01, midnight: the first moment that a zip can state. Times of a bundle's files say when
+/// they were copied and nothing of the device, so they are not kept.
+const DATE: u16 = 1 << 5 | 1;
+
+/// Writes stored members one after another.
+#[derive(Debug)]
+pub(crate) struct ZipWriter<W> {
+    out: W,
+    at: u64,
+    written: Vec<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    name: MemberName,
+    crc: u32,
+    len: u64,
+    /// Whether the checksum stands behind the content.
+    described: bool,
+}
+
+/// What tells how a member is written.
+struct Form {
+    name: String,
+    large: bool,
+}
+
+impl Form {
+    fn of(name: MemberName, len: u64) -> Self {
+        Self { name: name.to_string(), large: len >= IN_ZIP64.into() }
+    }
+
+    fn local_len(&self) -> u64 {
+        30 + self.name.len() as u64 + if self.large { 20 } else { 0 }
+    }
+
+    fn descriptor_len(&self) -> u64 {
+        if self.large { 24 } else { 16 }
+    }
+}
+
+/// A field of 32 bits, or the sign that it is elsewhere.
+fn narrow(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(IN_ZIP64)
+}
+
+/// The length of a list of bytes that is short by what it is made of.
+fn short(len: usize) -> [u8; 2] {
+    u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes()
+}
+
+impl<W: Write> ZipWriter<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { out, at: 0, written: Vec::new() }
+    }
+
+    /// Writes a member whose content is there, with everything said before it.
+    pub(crate) fn member(
+        &mut self,
+        name: MemberName,
+        crc: u32,
+        content: &[u8],
+    ) -> Result<(), ArchiveError> {
+        let len = content.len() as u64;
+        self.header(name, len, Some(crc))?;
+        self.put(content)?;
+        self.written.push(Written { name, crc, len, described: false });
+        Ok(())
+    }
+
+    /// Begins a member whose content comes in pieces, and its checksum behind them. Its length
+    /// is known.
+    pub(crate) fn begin(&mut self, name: MemberName, len: u64) -> Result<(), ArchiveError> {
+        self.header(name, len, None)
+    }
+
+    /// Writes a piece of the content of the member that was begun.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.out.write_all(bytes).map_err(|source| ArchiveError::io("write", source))?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the member that was begun with this name and length.
+    pub(crate) fn end(&mut self, name: MemberName, len: u64, crc: u32) -> Result<(), ArchiveError> {
+        let large = Form::of(name, len).large;
+        let mut descriptor = Vec::with_capacity(24);
+        descriptor.extend_from_slice(&DATA.to_le_bytes());
+        descriptor.extend_from_slice(&crc.to_le_bytes());
+        for _stored_and_plain in 0..2 {
+            if large {
+                descriptor.extend_from_slice(&len.to_le_bytes());
+            } else {
+                descriptor.extend_from_slice(&narrow(len).to_le_bytes());
+            }
+        }
+        self.put(&descriptor)?;
+        self.written.push(Written { name, crc, len, described: true });
+        Ok(())
+    }
+
+    /// Writes the directory, flushes, and returns where it was written to and how much.
+    pub(crate) fn finish(mut self) -> Result<(W, u64), ArchiveError> {
+        let (start, written) = (self.at, std::mem::take(&mut self.written));
+        let count = written.len() as u64;
+        let mut offset = 0;
+        let mut entry = Vec::with_capacity(160);
+        for member in written {
+            entry.clear();
+            offset = member.central(offset, &mut entry);
+            self.put(&entry)?;
+        }
+        let end = self.at;
+        let len = end - start;
+        let mut tail = Vec::with_capacity(98);
+        let large = count >= u16::MAX.into() || len.max(start) >= IN_ZIP64.into();
+        if large {
+            tail.extend_from_slice(&END64.to_le_bytes());
+            // The bytes of this record after this field.
+            tail.extend_from_slice(&44_u64.to_le_bytes());
+            tail.extend_from_slice(&(MADE_ON_UNIX | ZIP64_VERSION).to_le_bytes());
+            tail.extend_from_slice(&ZIP64_VERSION.to_le_bytes());
+            tail.extend_from_slice(&[0; 8]);
+            for value in [count, count, len, start] {
+                tail.extend_from_slice(&value.to_le_bytes());
+            }
+            tail.extend_from_slice(&LOCATOR.to_le_bytes());
+            tail.extend_from_slice(&[0; 4]);
+            tail.extend_from_slice(&end.to_le_bytes());
+            tail.extend_from_slice(&1_u32.to_le_bytes());
+        }
+        tail.extend_from_slice(&END.to_le_bytes());
+        tail.extend_from_slice(&[0; 4]);
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        tail.extend_from_slice(&count.to_le_bytes());
+        tail.extend_from_slice(&count.to_le_bytes());
+        tail.extend_from_slice(&narrow(len).to_le_bytes());
+        tail.extend_from_slice(&narrow(start).to_le_bytes());
+        tail.extend_from_slice(&[0; 2]);
+        self.put(&tail)?;
+        self.out.flush().map_err(|source| ArchiveError::io("write", source))?;
+        Ok((self.out, self.at))
+    }
+
+    /// Writes a local header. Without a checksum it says that a descriptor follows, and its
+    /// checksum and sizes are zero.
+    fn header(&mut self, name: MemberName, len: u64, crc: Option<u32>) -> Result<(), ArchiveError> {
+        let form = Form::of(name, len);
+        let mut header = Vec::with_capacity(96);
+        header.extend_from_slice(&LOCAL.to_le_bytes());
+        let described = crc.is_none();
+        start(described, form.large, &mut header);
+        let len = if described { 0 } else { len };
+        header.extend_from_slice(&crc.unwrap_or(0).to_le_bytes());
+        let field = if form.large { IN_ZIP64 } else { narrow(len) };
+        header.extend_from_slice(&field.to_le_bytes());
+        header.extend_from_slice(&field.to_le_bytes());
+        header.extend_from_slice(&short(form.name.len()));
+        header.extend_from_slice(&short(if form.large { 20 } else { 0 }));
+        header.extend_from_slice(form.name.as_bytes());
+        if form.large {
+            extra(&[len, len], &mut header);
+        }
+        self.put(&header)
+    }
+}
+
+/// Writes what local and central headers have in common: version, flags, method, time.
+fn start(described: bool, large: bool, to: &mut Vec<u8>) {
+    let version = if large { ZIP64_VERSION } else { PLAIN_VERSION };
+    let flags = if described { DESCRIPTOR } else { 0 };
+    for field in [version, flags, STORED, 0, DATE] {
+        to.extend_from_slice(&field.to_le_bytes());
+    }
+}
+
+fn extra(values: &[u64], to: &mut Vec<u8>) {
+    to.extend_from_slice(&ZIP64.to_le_bytes());
+    to.extend_from_slice(&short(values.len() * 8));
+    for value in values {
+        to.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
+impl Written {
+    /// Writes the central header of a member that begins at `offset`, and returns where the next
+    /// one does.
+    fn central(&self, offset: u64, to: &mut Vec<u8>) -> u64 {
+        let &Self { name, crc, len, described } = self;
+        let form = Form::of(name, len);
+        let far = offset >= IN_ZIP64.into();
+        let mut large = Vec::new();
+        if form.large {
+            large.extend([len, len]);
+        }
+        if far {
+            large.push(offset);
+        }
+        to.extend_from_slice(&CENTRAL.to_le_bytes());
+        let version = if large.is_empty() { PLAIN_VERSION } else { ZIP64_VERSION };
+        to.extend_from_slice(&(MADE_ON_UNIX | version).to_le_bytes());
+        start(described, !large.is_empty(), to);
+        to.extend_from_slice(&crc.to_le_bytes());
+        to.extend_from_slice(&narrow(len).to_le_bytes());
+        to.extend_from_slice(&narrow(len).to_le_bytes());
+        to.extend_from_slice(&short(form.name.len()));
+        to.extend_from_slice(&short(if large.is_empty() { 0 } else { 4 + large.len() * 8 }));
+        // No comment, the first disk, no internal attributes.
+        to.extend_from_slice(&[0; 6]);
+        to.extend_from_slice(&ATTRIBUTES.to_le_bytes());
+        to.extend_from_slice(&narrow(offset).to_le_bytes());
+        to.extend_from_slice(form.name.as_bytes());
+        if !large.is_empty() {
+            extra(&large, to);
+        }
+        let behind = if described { form.descriptor_len() } else { 0 };
+        offset + form.local_len() + len + behind
+    }
+}
