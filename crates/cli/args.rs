@@ -5,9 +5,11 @@ mod filter;
 mod output;
 mod password;
 mod rewrite;
+mod target;
 
 pub(crate) use backup::BackupArgs;
 pub(crate) use filter::{ExplainArg, FilterArgs, Rule, TypeArg, parse_size};
 pub(crate) use output::{Format, GlobalArgs, JsonArg, ListingArgs, ProgressWhen};
 pub(crate) use password::{NewPasswordArgs, PasswordArgs};
 pub(crate) use rewrite::RewriteArgs;
+pub(crate) use target::{PolicyArg, TargetArgs};

@@ -21,6 +21,7 @@ mod report;
 mod rewriting;
 mod rules;
 mod signals;
+mod staging;
 mod ui;
 
 use std::process::ExitCode;

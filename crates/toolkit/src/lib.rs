@@ -50,6 +50,7 @@ mod list;
 mod locate;
 mod managed;
 mod rewrite;
+mod staging;
 mod time;
 mod verify;
 
@@ -84,6 +85,10 @@ pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, s
 pub use rewrite::{
     EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
     Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
+};
+pub use staging::{
+    Given, GivenError, GivenFiles, LeftOut, Reported, StagedRecordError, StagingRows,
+    StagingSelect, Surveyed, situation, staged_for,
 };
 pub use time::rfc3339;
 pub use verify::{
