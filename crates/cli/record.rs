@@ -81,6 +81,7 @@ pub(crate) fn write_generated(
     command: &'static str,
     started: Rfc3339,
     counts: RunCounts,
+    made: RunOutput,
     out: &Path,
 ) -> Result<PathBuf, CommandError> {
     let arguments = arguments(std::env::args_os().skip(1));
@@ -89,6 +90,7 @@ pub(crate) fn write_generated(
     record.finished = Rfc3339::now().to_string();
     record.source = RunSource { kind: "generated".to_owned(), ..RunSource::default() };
     record.counts = counts;
+    record.output = Some(made);
     record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
 }
 

@@ -11,6 +11,7 @@
 //!                                                      ├──▶ keychain
 //!                                                      ├──▶ profiles, apps
 //!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
+//! synth::Plan ──▶ generate ──▶ a new bundle
 //! ```
 //!
 //! ```no_run
@@ -41,6 +42,7 @@
 mod diff;
 mod extract;
 mod found;
+mod generate;
 mod hash;
 mod inspect;
 mod keychain;
@@ -59,6 +61,7 @@ pub use bkp_crypto as crypto;
 pub use bkp_managed as managed_facts;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
+pub use bkp_synth as synth;
 
 pub use diff::{
     Aspect, Change, ContentCheck, DiffError, DiffNote, DiffOptions, DiffProblem, DiffReport,
@@ -66,6 +69,7 @@ pub use diff::{
 };
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use found::{BackupState, Found};
+pub use generate::{GenerateError, GenerateLock, GenerateOptions, PlanFault, generate};
 pub use hash::{ContentHash, HashError, Hashes, hash_files};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
