@@ -39,8 +39,9 @@ Exit codes:
   10 not a backup, or not found         11 unsupported or newer format
   12 wrong password                     13 a password is needed
   15 key material damaged               20 verification found damage
-  21 hostile content refused            30 destination is not empty
-  32 no space left                      33 permission denied
+  21 hostile content refused            22 refused by policy
+  30 destination is not empty           32 no space left
+  33 permission denied
   130, 143 interrupted, after a clean stop";
 
 /// Runs the program.

@@ -16,8 +16,10 @@ mod list;
 mod ls;
 mod man;
 mod pack;
+mod plan;
 mod profiles;
 mod rekey;
+mod restore;
 mod unpack;
 mod verify;
 
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Keychain(keychain::KeychainArgs),
     Profiles(profiles::ProfilesArgs),
     Apps(apps::AppsArgs),
+    Plan(Box<plan::PlanArgs>),
+    Restore(Box<restore::RestoreArgs>),
     Filter(filter::FilterCommand),
     Encrypt(encrypt::EncryptArgs),
     Decrypt(decrypt::DecryptArgs),
@@ -67,6 +71,8 @@ impl Command {
             Self::Keychain(args) => args.format(),
             Self::Profiles(args) => args.format(),
             Self::Apps(args) => args.format(),
+            Self::Plan(args) => args.format(),
+            Self::Restore(args) => args.format(),
             Self::Filter(args) => args.format(),
             Self::Encrypt(args) => args.format(),
             Self::Decrypt(args) => args.format(),
@@ -92,6 +98,8 @@ impl Command {
             Self::Keychain(args) => keychain::run(args, ui),
             Self::Profiles(args) => profiles::run(args, ui),
             Self::Apps(args) => apps::run(args, ui),
+            Self::Plan(args) => plan::run(args, ui),
+            Self::Restore(args) => restore::run(args, ui),
             Self::Filter(args) => filter::run(args, ui),
             Self::Encrypt(args) => encrypt::run(args, ui),
             Self::Decrypt(args) => decrypt::run(args, ui),

@@ -22,6 +22,7 @@ mod rewriting;
 mod rules;
 mod seal;
 mod signals;
+mod staging;
 mod ui;
 
 use std::process::ExitCode;

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bkp_toolkit::Hashes;
 use bkp_toolkit::bundle::Bundle;
-use bkp_toolkit::core::Problem;
+use bkp_toolkit::core::{Entry, EntryKind, Problem, Severity};
 use bkp_toolkit::policy::{Dropped, Selection};
 use bkp_toolkit::restore::{
-    RunCounts, RunFile, RunItem, RunLeftOut, RunOutput, RunRecord, RunSource,
+    RunCounts, RunFile, RunItem, RunLeftOut, RunName, RunOutput, RunRecord, RunSource, RunStaging,
 };
+use bkp_toolkit::{Hashes, LeftOut, Reported, StagingRows};
 
 use crate::display::Rfc3339;
 use crate::error::CommandError;
@@ -33,6 +33,10 @@ pub(crate) struct Record<'r> {
     pub(crate) hashes: Option<Hashes>,
     /// What was written, where that is a backup itself.
     pub(crate) output: Option<RunOutput>,
+    /// What management made of the rows.
+    pub(crate) rows: &'r StagingRows,
+    /// Which device the output is for.
+    pub(crate) staging: Option<RunStaging>,
 }
 
 impl Record<'_> {
@@ -43,19 +47,33 @@ impl Record<'_> {
 
     /// Makes the record. The bundle may be missing of which nothing can be told.
     pub(crate) fn run(self, bundle: Option<&Bundle>) -> RunRecord {
-        let Self { command, started, path, counts, items, selection, hashes, output } = self;
+        let Self {
+            command,
+            started,
+            path,
+            counts,
+            items,
+            selection,
+            hashes,
+            output,
+            rows,
+            staging,
+        } = self;
         let arguments = arguments(std::env::args_os().skip(1));
         let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
         record.started = started.to_string();
         record.finished = Rfc3339::now().to_string();
         record.source = source(bundle, path);
         record.output = output;
+        record.staging = staging;
         record.counts = counts;
         record.items = items
             .iter()
             .map(|item| RunItem::of_problem(&Problem { entry: None, fault: item }))
+            .chain(rows.reported.iter().map(reported))
             .collect();
-        record.left_out = selection.map(left_out).unwrap_or_default();
+        record.left_out =
+            selection.map(|selection| left_out(selection, &rows.left_out)).unwrap_or_default();
         let hashes = hashes.map(|hashes| hashes.take()).unwrap_or_default();
         let file = |(file_id, sha256)| RunFile { file_id, sha256 };
         record.files = hashes.into_iter().map(file).collect();
@@ -68,6 +86,7 @@ pub(crate) fn write_generated(
     command: &'static str,
     started: Rfc3339,
     counts: RunCounts,
+    made: RunOutput,
     out: &Path,
 ) -> Result<PathBuf, CommandError> {
     let arguments = arguments(std::env::args_os().skip(1));
@@ -76,17 +95,44 @@ pub(crate) fn write_generated(
     record.finished = Rfc3339::now().to_string();
     record.source = RunSource { kind: "generated".to_owned(), ..RunSource::default() };
     record.counts = counts;
+    record.output = Some(made);
     record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
 }
 
-/// Lists what was left out. Each rule's text is held once.
-fn left_out(selection: &Selection<'_>) -> Vec<RunLeftOut> {
-    let mut rules: HashMap<&str, Arc<str>> = HashMap::new();
-    let mut shared = |rule| Arc::clone(rules.entry(rule).or_insert_with(|| rule.into()));
+/// Names a row that stays, and that a person should look at.
+fn reported(row: &Reported) -> RunItem {
+    let Reported { domain, path, rule, .. } = row;
+    let entry = Entry::derive(domain.clone(), path.clone(), EntryKind::File);
+    let message = format!("kept, {}: {}", rule.name, rule.why);
+    RunItem::of_entry("management-reported", Severity::Notice, &entry, message)
+}
+
+/// Lists what was left out. Each rule's text is held once. Rows of `managed` are in the order of
+/// the selection, which is the catalog's.
+fn left_out(selection: &Selection<'_>, managed: &[LeftOut]) -> Vec<RunLeftOut> {
+    let mut texts: HashMap<String, Arc<str>> = HashMap::new();
+    let mut shared = |text: &str| match texts.get(text) {
+        Some(text) => Arc::clone(text),
+        None => {
+            let held: Arc<str> = text.into();
+            texts.insert(text.to_owned(), Arc::clone(&held));
+            held
+        }
+    };
+    let mut managed = managed.iter().peekable();
     let dropped = selection.dropped();
-    dropped
-        .map(|Dropped { id, rule, .. }| RunLeftOut { file_id: id, rule: rule.map(&mut shared) })
-        .collect()
+    let one = |Dropped { id, rule, .. }| match managed.next_if(|row| row.id == id) {
+        Some(row) => RunLeftOut {
+            file_id: id,
+            rule: Some(shared(row.rule)),
+            requirement: Some(shared(&row.requirement.to_string())),
+            name: Some(Box::new(RunName::new(row.domain.as_bytes(), row.path.as_bytes()))),
+        },
+        None => {
+            RunLeftOut { file_id: id, rule: rule.map(&mut shared), requirement: None, name: None }
+        }
+    };
+    dropped.map(one).collect()
 }
 
 /// Returns the arguments without what may hold a secret: a command that prints a password may

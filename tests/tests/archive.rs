@@ -249,6 +249,16 @@ fn commands_read_archives_in_place() {
             with_seal(&sandbox, &[&args[..], password].concat()).exits(0);
         }
         assert!(files(&sandbox.path("f0")).len() > 5);
+        // A copy for another device, of the folder and of both archives.
+        let copy = |from, to| {
+            let args = ["restore", from, "-o", to, "--target-serial", "F2LANOTHER001"];
+            let code = with_seal(&sandbox, &[&args[..], password].concat()).code;
+            let args = ["plan", from, "--target-serial", "F2LANOTHER001"];
+            (code, with_seal(&sandbox, &[&args[..], password].concat()).code)
+        };
+        let expected = copy("backup", "r-folder");
+        assert!([0, 4].contains(&expected.1), "{expected:?}");
+        assert_eq!((copy("a.zip", "r0"), copy("a.bkpz", "r1")), (expected, expected));
         assert!(fs::read(sandbox.path("a.bkpz")).unwrap() == before);
     }
 }

@@ -73,6 +73,8 @@ const COMMANDS: &[Swept] = &[
         line: "rekey backup -o out --full --password-file pw --new-password-file new" },
     Swept { name: "encrypt", source: plain, output: Output::Bundle(Some("new")),
         line: "encrypt backup -o out --new-password-file new --kdf-iterations 1" },
+    Swept { name: "restore", source: sealed, output: Output::Bundle(Some("pw")),
+        line: "restore backup -o out --target-serial ANOTHERPHONE --password-file pw" },
     Swept { name: "decrypt", source: sealed, output: Output::Bundle(None),
         line: "decrypt backup -o out --password-file pw" },
     Swept { name: "pack", source: sealed,

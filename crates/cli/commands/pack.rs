@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bkp_toolkit::StagingRows;
 use bkp_toolkit::archive::{
     ArchiveError, ArchiveFile, ArchiveLimits, DigestWriter, MemberName, OpenedArchive, Pack,
     PackOptions, PackPlan, PackedMember, on_threads,
@@ -182,6 +183,8 @@ pub(crate) fn run(args: &PackArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     to.check(&located, args.overwrite)?;
     let Found { path, bundle, archive: _ } = open::find(&args.backup(), ui)?;
     to.check(&path, args.overwrite)?;
+    // For which device a copy was made must not be forgotten on the shelf.
+    let staged = bkp_toolkit::staged_for(&path).map_err(|e| CommandError::of_fault(&e))?;
     let dry_run = args.rewrite.dry_run;
     let secret = match to.sealed && !dry_run {
         true => Some(Secret::read(&args.seal, ui)?),
@@ -199,9 +202,19 @@ pub(crate) fn run(args: &PackArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         let items = progress.so_far();
         let record = |contents: &Contents<'_>, items: &[Item]| {
             let (counts, selection) = (contents.counts, contents.selection.as_ref());
-            let (path, hashes, output) = (&*path, None, None);
-            Record { command: "pack", started, path, counts, items, selection, hashes, output }
-                .run(Some(&bundle))
+            Record {
+                command: "pack",
+                started,
+                path: &path,
+                counts,
+                items,
+                selection,
+                hashes: None,
+                output: None,
+                rows: &StagingRows::default(),
+                staging: staged.clone(),
+            }
+            .run(Some(&bundle))
         };
         // What follows from the backup and the choice alone, so that the same backup makes the
         // same archive: no times, no places, no words of this run.

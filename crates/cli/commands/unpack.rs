@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use bkp_toolkit::Located;
 use bkp_toolkit::archive::{Archive, ArchiveError, MemberName, Unpacked, on_threads, unpack};
 use bkp_toolkit::bundle::{Bundle, Limits};
 use bkp_toolkit::core::Severity;
 use bkp_toolkit::restore::RunCounts;
+use bkp_toolkit::{Located, StagingRows};
 
 use crate::args::{BackupArgs, Format, RewriteArgs};
 use crate::destination::refuse_full;
@@ -81,6 +81,7 @@ pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<ExitCode, CommandError> 
                 .help(format!("{} is a folder already", Name::of(&path))));
         }
     };
+    let staged = bkp_toolkit::staged_for(&path).map_err(|e| CommandError::of_fault(&e))?;
     let mut limits = Limits::default();
     if let Some(rounds) = *max_kdf_rounds {
         limits.kdf_rounds = rounds;
@@ -117,16 +118,17 @@ pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<ExitCode, CommandError> 
     if done.is_some() {
         let bundle = Bundle::open(archive.storage(), limits).ok().map(Arc::new);
         let (counts, items) = (summary.counts, &*summary.problems);
-        let (path, selection, hashes, result) = (&*path, None, None, None);
         let record = Record {
             command: "unpack",
             started,
-            path,
+            path: &path,
             counts,
             items,
-            selection,
-            hashes,
-            output: result,
+            selection: None,
+            hashes: None,
+            output: None,
+            rows: &StagingRows::default(),
+            staging: staged,
         };
         let mut record = record.run(bundle.as_deref());
         record.source.kind = archive.storage().kind().to_owned();

@@ -44,7 +44,9 @@ fn kind(code: &str) -> Kind {
         | "destination-in-use" => Kind::DestinationExists,
         "no-space" => Kind::NoSpace,
         "permission-denied" => Kind::Permission,
-        "bad-pattern" | "bad-rule-file" | "bad-filter" | "rule-limit" => Kind::Usage,
+        "bad-pattern" | "bad-rule-file" | "bad-filter" | "rule-limit" | "bad-policy-file"
+        | "other-target" | "bad-profile" | "bad-mdm-answer" => Kind::Usage,
+        "record-unreadable" => Kind::Refused,
         _ => Kind::Failed,
     }
 }
@@ -83,6 +85,10 @@ fn advice(code: &str) -> Option<&'static str> {
             "no password helps here: look for another copy of the backup's Manifest.plist"
         }
         "destination-not-empty" => "name a new folder",
+        "record-unreadable" => {
+            "the record says which device the backup was made for; move it away if it is not of \
+             this backup"
+        }
         "bad-pattern" => "a pattern is DOMAIN:PATH, such as 'HomeDomain:Library/SMS/*'; quote it",
         _ => return None,
     })

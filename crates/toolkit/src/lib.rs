@@ -12,6 +12,7 @@
 //!                                                      ├──▶ profiles, apps
 //!                                                      ├──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
 //!                                                      └──▶ plan_pack ──▶ archive::pack
+//! synth::Plan ──▶ generate ──▶ a new bundle
 //! ```
 //!
 //! ```no_run
@@ -42,6 +43,7 @@
 mod diff;
 mod extract;
 mod found;
+mod generate;
 mod hash;
 mod inspect;
 mod keychain;
@@ -49,6 +51,7 @@ mod list;
 mod locate;
 mod managed;
 mod rewrite;
+mod staging;
 mod time;
 mod verify;
 
@@ -59,6 +62,7 @@ pub use bkp_crypto as crypto;
 pub use bkp_managed as managed_facts;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
+pub use bkp_synth as synth;
 
 pub use diff::{
     Aspect, Change, ContentCheck, DiffError, DiffNote, DiffOptions, DiffProblem, DiffReport,
@@ -66,6 +70,7 @@ pub use diff::{
 };
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use found::{BackupState, Found};
+pub use generate::{GenerateError, GenerateLock, GenerateOptions, PlanFault, generate};
 pub use hash::{ContentHash, HashError, Hashes, hash_files};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
@@ -82,6 +87,10 @@ pub use rewrite::{
     EncryptOptions, InsideSource, KeychainFate, PackSelection, RekeyOptions, RewriteError,
     RewriteOptions, Rewritten, SourceKeybagError, check_destination, check_pack, decrypt, encrypt,
     filter, plan_pack, rekey,
+};
+pub use staging::{
+    Given, GivenError, GivenFiles, LeftOut, Reported, StagedRecordError, StagingRows,
+    StagingSelect, Surveyed, situation, staged_for,
 };
 pub use time::rfc3339;
 pub use verify::{

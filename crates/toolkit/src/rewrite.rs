@@ -16,6 +16,7 @@ mod apps;
 mod decrypt;
 mod encrypt;
 mod filter;
+mod left_behind;
 mod pack;
 mod plists;
 mod rekey;
@@ -41,6 +42,7 @@ pub use filter::filter;
 pub use pack::{PackSelection, check_pack, plan_pack};
 pub use rekey::{RekeyOptions, rekey};
 
+use left_behind::LeftBehind;
 use walk::Walk;
 
 /// Where a bundle is written and how.
@@ -71,6 +73,11 @@ pub struct Rewritten {
     /// Domains that were left out in part, and of which a device that restores the bundle removes
     /// what the bundle does not hold (FORMAT.md 6).
     pub partial_domains: Vec<&'static str>,
+    /// Names in the source's folder that are no part of a backup, and were not taken over.
+    pub foreign_files: Vec<String>,
+    /// Payloads in the source's folder that no row names, and that were not taken over. Not told
+    /// of a bundle that is only a part of its source.
+    pub orphan_blobs: u64,
     /// What became of the keychain's items, where a bundle was decrypted and its keychain can be
     /// read.
     pub keychain: Option<KeychainFate>,
@@ -213,7 +220,17 @@ fn write(
     }
     let restorable = is_finished(backup) && failed == 0 && damaged == 0;
     let applications_left_out = apps.gone().map(str::to_owned).collect();
-    let summary =
-        Rewritten { bundle: summary, restorable, applications_left_out, ..Rewritten::default() };
+    let LeftBehind { foreign, blobs } = LeftBehind::of(backup);
+    // A file that failed may have its payload, or not.
+    let named = summary.files.saturating_add(failed);
+    let orphan_blobs = if skipped == 0 { blobs.saturating_sub(named) } else { 0 };
+    let summary = Rewritten {
+        bundle: summary,
+        restorable,
+        applications_left_out,
+        foreign_files: foreign,
+        orphan_blobs,
+        ..Rewritten::default()
+    };
     Ok(Report { summary, listed, done, skipped, failed, damaged, notices })
 }
