@@ -18,21 +18,33 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use memmap2::{Mmap, MmapOptions};
+
+/// Bytes that are copied out before the pages they came from are given back. They stay in the
+/// system's own cache; but as part of the process an archive of many GiB would look like a leak,
+/// and would count against limits.
+const GIVE_BACK: u64 = 16 << 20;
 
 /// A file in memory.
 #[derive(Debug)]
-pub(crate) struct Map(Mmap);
+pub(crate) struct Map {
+    map: Mmap,
+    /// Bytes copied since pages were given back.
+    copied: AtomicU64,
+}
 
 impl Map {
     /// Maps the first `len` bytes of a file. Nothing where that cannot be done: an empty file, a
     /// system or a file system without maps, too little address space.
     pub(crate) fn new(file: &File, len: u64) -> Option<Self> {
-        let len = usize::try_from(len).ok()?;
+        let len = usize::try_from(len).ok().filter(|len| *len > 0)?;
         // SAFETY: no reference into the map leaves this module, as is said above; it is read only.
         let map = unsafe { MmapOptions::new().len(len).map(file) };
-        map.ok().map(Self)
+        map.ok().map(|map| Self { map, copied: AtomicU64::new(0) })
     }
 
     /// Copies what begins at `offset`, if the file still has all of it.
@@ -40,12 +52,27 @@ impl Map {
         let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let start = usize::try_from(offset).map_err(|_| short())?;
         let end = start.checked_add(buf.len()).ok_or_else(short)?;
-        let there = self.0.get(start..end).ok_or_else(short)?;
+        let there = self.map.get(start..end).ok_or_else(short)?;
         if file.metadata()?.len() < u64::try_from(end).unwrap_or(u64::MAX) {
             return Err(short());
         }
         buf.copy_from_slice(there);
+        self.give_back(u64::try_from(buf.len()).unwrap_or(u64::MAX));
         Ok(())
+    }
+
+    /// Counts what was copied, and gives pages back when it was much.
+    fn give_back(&self, bytes: u64) {
+        let before = self.copied.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) < GIVE_BACK {
+            return;
+        }
+        self.copied.store(0, Ordering::Relaxed);
+        // SAFETY: the map is of a file and never written, so pages that are given back come again
+        // from the file with the same bytes, also under another thread that is copying. Where it
+        // cannot be done the process is larger, and nothing else.
+        #[cfg(unix)]
+        let _ = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 }
 
@@ -81,6 +108,27 @@ mod tests {
                 assert!(file.read_exact_at(offset, &mut vec![0; len]).is_err());
             }
         }
+    }
+
+    /// Pages that were given back come again with the same bytes.
+    #[test]
+    fn more_than_is_kept_is_read_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let bytes: Vec<u8> = (0..=250).cycle().take(5 << 20).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let mapped = ArchiveFile::open(&path).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut buffer = vec![0; bytes.len()];
+                    for _ in 0..8 {
+                        mapped.read_exact_at(0, &mut buffer).unwrap();
+                        assert!(buffer == bytes);
+                    }
+                });
+            }
+        });
     }
 
     /// A file that was cut is an error, and no end of the process.
