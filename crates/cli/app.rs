@@ -146,7 +146,9 @@ mod tests {
             assert!(of("0 "), "{}", command.get_name());
             // Whoever may ask for a password says what becomes of a wrong one, or of none where
             // the password is a new one.
-            let asks = command.get_arguments().any(|arg| arg.get_id() == "password_file");
+            let asks = command.get_arguments().any(|arg| {
+                ["password_file", "seal_password_file"].iter().any(|id| arg.get_id() == id)
+            });
             let new = command.get_name() == "generate";
             assert!(of("12 ") == (asks && !new), "{}", command.get_name());
             assert!(!new || of("13 "), "{}", command.get_name());

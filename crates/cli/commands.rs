@@ -15,10 +15,12 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod pack;
 mod plan;
 mod profiles;
 mod rekey;
 mod restore;
+mod unpack;
 mod verify;
 
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Encrypt(encrypt::EncryptArgs),
     Decrypt(decrypt::DecryptArgs),
     Rekey(rekey::RekeyArgs),
+    Pack(pack::PackArgs),
+    Unpack(unpack::UnpackArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -73,6 +77,8 @@ impl Command {
             Self::Encrypt(args) => args.format(),
             Self::Decrypt(args) => args.format(),
             Self::Rekey(args) => args.format(),
+            Self::Pack(args) => args.format(),
+            Self::Unpack(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -98,6 +104,8 @@ impl Command {
             Self::Encrypt(args) => encrypt::run(args, ui),
             Self::Decrypt(args) => decrypt::run(args, ui),
             Self::Rekey(args) => rekey::run(args, ui),
+            Self::Pack(args) => pack::run(args, ui),
+            Self::Unpack(args) => unpack::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

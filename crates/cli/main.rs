@@ -20,6 +20,7 @@ mod record;
 mod report;
 mod rewriting;
 mod rules;
+mod seal;
 mod signals;
 mod staging;
 mod ui;

@@ -117,6 +117,18 @@ impl<'u> Progress<'u> {
         if self.ui.stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    /// Takes the news of work that is told in bytes alone: done and in all.
+    pub(crate) fn bytes(&self, phase: &'static str, bytes: (u64, u64)) {
+        if self.due() {
+            self.show(phase, "bytes", bytes, None);
+        }
+    }
+
+    /// Returns the problems so far.
+    pub(crate) fn so_far(&self) -> Vec<Item> {
+        self.list().clone()
+    }
+
     /// Takes down a problem and shows it.
     pub(crate) fn report(&self, item: Item) {
         self.bar.suspend(|| self.ui.problem(&item));

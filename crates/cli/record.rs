@@ -23,7 +23,7 @@ use crate::problems::Item;
 pub(crate) struct Record<'r> {
     pub(crate) command: &'static str,
     pub(crate) started: Rfc3339,
-    /// The folder of the backup.
+    /// The folder of the backup, or the archive.
     pub(crate) path: &'r Path,
     pub(crate) counts: RunCounts,
     pub(crate) items: &'r [Item],
@@ -42,6 +42,11 @@ pub(crate) struct Record<'r> {
 impl Record<'_> {
     /// Writes the record beside `out` and returns where it is.
     pub(crate) fn write(self, bundle: &Bundle, out: &Path) -> Result<PathBuf, CommandError> {
+        self.run(Some(bundle)).write_beside(out).map_err(|error| CommandError::of_fault(&error))
+    }
+
+    /// Makes the record. The bundle may be missing of which nothing can be told.
+    pub(crate) fn run(self, bundle: Option<&Bundle>) -> RunRecord {
         let Self {
             command,
             started,
@@ -72,7 +77,7 @@ impl Record<'_> {
         let hashes = hashes.map(|hashes| hashes.take()).unwrap_or_default();
         let file = |(file_id, sha256)| RunFile { file_id, sha256 };
         record.files = hashes.into_iter().map(file).collect();
-        record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
+        record
     }
 }
 
@@ -133,8 +138,12 @@ fn left_out(selection: &Selection<'_>, managed: &[LeftOut]) -> Vec<RunLeftOut> {
 /// Returns the arguments without what may hold a secret: a command that prints a password may
 /// have it in its own words.
 fn arguments(args: impl Iterator<Item = OsString>) -> Vec<String> {
-    const SECRETS: [&str; 3] =
-        ["--password-command", "--new-password-command", "--password-command-b"];
+    const SECRETS: [&str; 4] = [
+        "--password-command",
+        "--new-password-command",
+        "--password-command-b",
+        "--seal-password-command",
+    ];
     let mut secret_follows = false;
     args.map(|arg| {
         let names = |secret: &&str| arg == OsStr::new(secret);
@@ -155,12 +164,14 @@ fn arguments(args: impl Iterator<Item = OsString>) -> Vec<String> {
 
 /// Says which backup was read. Its identity is the hash of its catalog as it is stored; one that
 /// cannot be read again is left without.
-fn source(bundle: &Bundle, path: &Path) -> RunSource {
+fn source(bundle: Option<&Bundle>, path: &Path) -> RunSource {
+    let path = path.to_string_lossy().into_owned();
+    let Some(bundle) = bundle else { return RunSource { path, ..RunSource::default() } };
     let udid = bundle.manifest().lockdown.unique_device_id.clone();
     let target = || bundle.info().and_then(|info| info.target_identifier.clone());
     RunSource {
-        path: path.to_string_lossy().into_owned(),
-        kind: "directory".to_owned(),
+        path,
+        kind: bundle.storage().kind().to_owned(),
         udid: udid.or_else(target),
         manifest_sha256: bkp_toolkit::catalog_sha256(bundle).ok(),
     }
@@ -172,7 +183,7 @@ mod tests {
 
     #[test]
     fn commands_that_print_passwords_are_not_recorded() {
-        for option in ["--password-command", "--new-password-command"] {
+        for option in ["--password-command", "--new-password-command", "--seal-password-command"] {
             let assigned = format!("{option}=echo pw");
             let args = ["extract", option, "echo pw", &assigned, "B"];
             let redacted = format!("{option}=[redacted]");

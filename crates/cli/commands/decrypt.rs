@@ -60,7 +60,7 @@ impl DecryptArgs {
 
 pub(crate) fn run(args: &DecryptArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let DecryptArgs { backup, output, rewrite, password } = args;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let job = Rewriting::begin("decrypt", path, output, rewrite, ui)?;
     let backup = open::unlocked(encrypted(opened)?, password, ui, &job.progress)?;
     warn(&backup, &job);
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &DecryptArgs, ui: &Ui) -> Result<ExitCode, CommandError>
 /// Says what a copy in plaintext does to a managed device (001-9, 001-11).
 fn warn(backup: &Backup<Unlocked>, job: &Rewriting<'_>) {
     let Surveyed { situation, .. } =
-        bkp_toolkit::situation(backup, &job.path, Given::default(), job.started.0, &NullMonitor);
+        bkp_toolkit::situation(backup, Given::default(), job.started.0, &NullMonitor);
     if let Some(note) = situation.decrypt_warning() {
         let message = format!("{} This one will not be.", note.text);
         job.progress.report(Item::notice("encryption-enforced", message));

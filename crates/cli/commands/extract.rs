@@ -125,7 +125,7 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
         args;
     let started = Rfc3339::now();
     let rules = rules::build(filters)?;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui);
     let target = match (asked, output) {
         (Some(name), _) => {

@@ -96,14 +96,14 @@ pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandErro
     let rules = rules::build(filters)?;
     let files = GivenFiles { policy: policy.as_deref(), ..GivenFiles::default() };
     let given = staging::given(&files)?;
-    let (path, mut opened) = open::open(backup)?;
+    let (path, mut opened) = open::open(backup, ui)?;
     if let Some(name) = &asked.explain {
         let progress = Progress::new(ui);
         // Rules need names alone, and a policy what files say.
         let mut decided = None;
         if policy.is_some() {
             let backup = open::unlocked(opened, password, ui, &progress)?;
-            decided = Some(by_policy(&backup, &path, given, &progress));
+            decided = Some(by_policy(&backup, given, &progress));
             opened = Opened::Unlocked(backup);
         }
         let judge = |entry: &Entry| {
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandErro
     let target = output.as_deref().unwrap_or(Path::new(""));
     let mut job = Rewriting::begin("filter", path, target, rewrite, ui)?;
     let backup = open::unlocked(opened, password, ui, &job.progress)?;
-    let decided = policy.as_ref().map(|_| by_policy(&backup, &job.path, given, &job.progress));
+    let decided = policy.as_ref().map(|_| by_policy(&backup, given, &job.progress));
     let staging;
     let judge: &dyn Select = match &decided {
         Some(plan) => {
@@ -155,13 +155,8 @@ pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandErro
 }
 
 /// Decides what the policy leaves out.
-fn by_policy(
-    backup: &Backup<Unlocked>,
-    path: &Path,
-    given: Given,
-    progress: &Progress<'_>,
-) -> FilterPlan {
+fn by_policy(backup: &Backup<Unlocked>, given: Given, progress: &Progress<'_>) -> FilterPlan {
     let Surveyed { situation, .. } =
-        bkp_toolkit::situation(backup, path, given, Rfc3339::now().0, progress);
+        bkp_toolkit::situation(backup, given, Rfc3339::now().0, progress);
     situation.filter()
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use bkp_toolkit::policy::{StagedFor, plan};
 use bkp_toolkit::{StagingRows, Surveyed};
 
-use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs, TargetArgs};
+use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs, SealArgs, TargetArgs};
 use crate::display::Rfc3339;
 use crate::error::CommandError;
 use crate::json::write_line;
@@ -32,7 +32,7 @@ use document::Document;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct PlanArgs {
-    /// The backup's folder, or the folder above a single backup
+    /// The backup's folder, the folder above a single backup, or an archive
     #[arg(value_name = "BACKUP", required_unless_present = "windows")]
     backup: Option<PathBuf>,
 
@@ -53,6 +53,9 @@ pub(crate) struct PlanArgs {
 
     #[command(flatten)]
     json: JsonArg,
+
+    #[command(flatten)]
+    seal: SealArgs,
 
     #[command(flatten)]
     password: PasswordArgs,
@@ -79,20 +82,21 @@ impl PlanArgs {
 }
 
 pub(crate) fn run(args: &PlanArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let PlanArgs { backup, max_kdf_rounds, target, windows, json: _, password } = args;
+    let PlanArgs { backup, max_kdf_rounds, target, windows, json: _, seal, password } = args;
     let backup = match (windows, backup) {
         (Some(facts), _) => return windows::run(facts, ui),
         (None, backup) => backup.clone().unwrap_or_default(),
     };
     let given = staging::target(target)?;
-    let backup = BackupArgs { backup, max_kdf_rounds: *max_kdf_rounds };
-    let (path, opened) = open::open(&backup)?;
+    let seal = seal.clone();
+    let backup = BackupArgs { backup, max_kdf_rounds: *max_kdf_rounds, seal };
+    let (path, opened) = open::open(&backup, ui)?;
     let staged = bkp_toolkit::staged_for(&path).map_err(|e| CommandError::of_fault(&e))?;
     let progress = Progress::new(ui).doing("reading");
     let backup = open::unlocked(opened, password, ui, &progress)?;
     let now = Rfc3339::now().0;
     let Surveyed { mut situation, groups, .. } =
-        bkp_toolkit::situation(&backup, &path, given, now, &progress);
+        bkp_toolkit::situation(&backup, given, now, &progress);
     situation.staged_for = staged.map(|staged| StagedFor { serial: staged.target_serial.into() });
     ui.stop.check()?;
     let plan = plan(&situation);

@@ -83,13 +83,12 @@ impl RestoreArgs {
 pub(crate) fn run(args: &RestoreArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let RestoreArgs { backup, output, reason, target, rewrite, password } = args;
     let given = staging::target(target)?;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let staged = bkp_toolkit::staged_for(&path).map_err(|e| CommandError::of_fault(&e))?;
     let mut job = Rewriting::begin("restore", path, output, rewrite, ui)?;
     let backup = open::unlocked(opened, password, ui, &job.progress)?;
     let now = job.started.0;
-    let Surveyed { mut situation, .. } =
-        bkp_toolkit::situation(&backup, &job.path, given, now, &job.progress);
+    let Surveyed { mut situation, .. } = bkp_toolkit::situation(&backup, given, now, &job.progress);
     situation.staged_for = staged.map(|staged| StagedFor { serial: staged.target_serial.into() });
     ui.stop.check()?;
     let plan = plan(&situation);

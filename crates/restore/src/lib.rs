@@ -45,6 +45,7 @@ pub use error::RestoreError;
 pub use extract::{ExtractDir, ExtractOptions, ExtractStager, Extracted, Late, Staged};
 pub use names::{Naming, Twins, TwinsWalk, decode};
 pub use record::{
-    RunCounts, RunFile, RunItem, RunLeftOut, RunName, RunOutput, RunRecord, RunSource, RunStaging,
+    RunArchive, RunCounts, RunFile, RunItem, RunLeftOut, RunMember, RunName, RunOutput, RunRecord,
+    RunSource, RunStaging,
 };
-pub use staging::Staging;
+pub use staging::{StagedFile, Staging};

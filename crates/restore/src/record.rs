@@ -28,9 +28,12 @@ pub struct RunRecord {
     pub command: String,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// When it began, in RFC 3339.
+    /// When it began, in RFC 3339; absent where the record is part of what follows from the
+    /// source alone.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub started: String,
-    /// When it ended, in RFC 3339.
+    /// When it ended, in RFC 3339; absent as `started` is.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub finished: String,
     /// What was read.
     pub source: RunSource,
@@ -49,6 +52,42 @@ pub struct RunRecord {
     /// What every file held, when that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunFile>,
+    /// The archive that was written, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<RunArchive>,
+}
+
+/// An archive that a run wrote.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RunArchive {
+    /// `zip` or `sealed`.
+    pub form: String,
+    /// Its bytes; absent in the record that is in the archive itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// SHA-256 of them, in hexadecimal; absent in the record that is in the archive itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How many files are in it, this record not counted.
+    pub files: u64,
+    /// The bytes that those have.
+    pub file_bytes: u64,
+    /// The files, in the order of the archive; absent beside a sealed archive, which tells nobody
+    /// what is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<RunMember>>,
+}
+
+/// A file in an archive.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunMember {
+    /// Its name in the bundle.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// SHA-256 of them.
+    #[serde(serialize_with = "digits")]
+    pub sha256: [u8; 32],
 }
 
 /// What a file held. Small, since there may be a million of them.
@@ -283,7 +322,21 @@ impl RunRecord {
             items: Vec::new(),
             left_out: Vec::new(),
             files: Vec::new(),
+            archive: None,
         }
+    }
+
+    /// Returns the record as it is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be put into JSON, which no field of it prevents.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RestoreError> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| {
+            RestoreError::system("write", Path::new("bkp-run.json"), std::io::Error::from(error))
+        })?;
+        bytes.push(b'\n');
+        Ok(bytes)
     }
 
     /// Writes the record beside `out`, as `OUT.bkp-run.json`, and returns where it is. A record

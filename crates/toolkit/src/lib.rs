@@ -10,7 +10,8 @@
 //!                                                      ├──▶ diff, with another one
 //!                                                      ├──▶ keychain
 //!                                                      ├──▶ profiles, apps
-//!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
+//!                                                      ├──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
+//!                                                      └──▶ plan_pack ──▶ archive::pack
 //! synth::Plan ──▶ generate ──▶ a new bundle
 //! ```
 //!
@@ -21,8 +22,8 @@
 //! use bkp_toolkit::crypto::Passphrase;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let folder = bkp_toolkit::locate("backups".as_ref())?;
-//! let backup = match Opened::open(Storage::directory(&folder)?, Limits::default())? {
+//! let located = bkp_toolkit::locate("backups".as_ref())?;
+//! let backup = match Opened::open(Storage::directory(located.path())?, Limits::default())? {
 //!     Opened::Unlocked(backup) => backup,
 //!     Opened::Locked(backup) => {
 //!         backup.unlock(&Passphrase::new("password".into()), &mut |_| ControlFlow::Continue(()))?
@@ -80,11 +81,12 @@ pub use keychain::{
     ReferenceFacts, Secrets, keychain,
 };
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
-pub use locate::{LocateError, locate};
+pub use locate::{LocateError, Located, locate};
 pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, stored_info_plist};
 pub use rewrite::{
-    EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
-    Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
+    EncryptOptions, InsideSource, KeychainFate, PackSelection, RekeyOptions, RewriteError,
+    RewriteOptions, Rewritten, SourceKeybagError, check_destination, check_pack, decrypt, encrypt,
+    filter, plan_pack, rekey,
 };
 pub use staging::{
     Given, GivenError, GivenFiles, LeftOut, Reported, StagedRecordError, StagingRows,
@@ -92,7 +94,8 @@ pub use staging::{
 };
 pub use time::rfc3339;
 pub use verify::{
-    CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError, RecordedCounts,
-    RecordedFile, RecordedRun, RecordedSource, Restorable, RestorableFacts, RestoreTarget, Subset,
-    SubsetFacts, Verification, VerifyError, VerifyOptions, catalog_sha256, verify,
+    ArchiveFacts, CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError,
+    RecordedCounts, RecordedFile, RecordedRun, RecordedSource, Restorable, RestorableFacts,
+    RestoreTarget, Subset, SubsetFacts, Verification, VerifyError, VerifyOptions, catalog_sha256,
+    verify,
 };

@@ -17,6 +17,7 @@ mod decrypt;
 mod encrypt;
 mod filter;
 mod left_behind;
+mod pack;
 mod plists;
 mod rekey;
 mod walk;
@@ -38,6 +39,7 @@ use bkp_restore::{BundlePlan, BundleSummary, BundleWriter, RestoreError};
 pub use decrypt::{KeychainFate, decrypt};
 pub use encrypt::{EncryptOptions, encrypt};
 pub use filter::filter;
+pub use pack::{PackSelection, check_pack, plan_pack};
 pub use rekey::{RekeyOptions, rekey};
 
 use left_behind::LeftBehind;
@@ -183,6 +185,12 @@ pub fn check_destination(source: &Path, target: &Path) -> Result<(), InsideSourc
     }
 }
 
+/// Returns whether the backup was brought to its end.
+fn is_finished(backup: &Backup<Unlocked>) -> bool {
+    let status = backup.bundle().status();
+    status.is_some_and(|status| status.snapshot_state.as_deref() == Some("finished"))
+}
+
 /// Runs a plan, and settles the account of what came late.
 fn write(
     backup: &Backup<Unlocked>,
@@ -210,11 +218,7 @@ fn write(
             done = done.saturating_sub(1);
         }
     }
-    let finished = backup
-        .bundle()
-        .status()
-        .is_some_and(|status| status.snapshot_state.as_deref() == Some("finished"));
-    let restorable = finished && failed == 0 && damaged == 0;
+    let restorable = is_finished(backup) && failed == 0 && damaged == 0;
     let applications_left_out = apps.gone().map(str::to_owned).collect();
     let LeftBehind { foreign, blobs } = LeftBehind::of(backup);
     // A file that failed may have its payload, or not.

@@ -18,7 +18,6 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
 
 use bkp_bundle::{Backup, Unlocked};
 use bkp_core::{Fault, Monitor, Place, Problem, Severity};
@@ -67,20 +66,18 @@ pub struct Surveyed {
 
 /// Puts together all that a plan depends on.
 ///
-/// `folder` is the folder of the backup, for `Info.plist` as it is stored. `now` is when the
-/// restore is to happen, in seconds since the Unix epoch. The run record beside the backup is not
+/// `now` is when the restore is to happen, in seconds since the Unix epoch. The run record beside the backup is not
 /// looked at: see [`staged_for`]. The monitor is told what could not be read, as notices.
 #[must_use]
 pub fn situation(
     backup: &Backup<Unlocked>,
-    folder: &Path,
     given: Given,
     now: i64,
     monitor: &dyn Monitor,
 ) -> Surveyed {
     let survey = bkp_managed::survey(backup);
     let managed = survey.managed_apps.as_deref().unwrap_or_default();
-    let info = crate::managed::stored_info_plist(folder).ok().flatten();
+    let info = crate::managed::stored_info_plist(backup.bundle().storage()).ok().flatten();
     let apps = bkp_managed::survey_apps_of(backup, managed, info.as_deref());
     let facts = facts::of(backup.bundle(), &survey, &apps);
     let Given { policy, managed_applications, installed_applications, profile_restrictions } =

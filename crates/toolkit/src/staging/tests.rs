@@ -23,8 +23,7 @@ fn situation(spec: &BundleSpec) -> (tempfile::TempDir, Backup<Unlocked>, Situati
     let dir = tempfile::tempdir().unwrap();
     spec.write(dir.path()).unwrap();
     let backup = open(dir.path());
-    let Surveyed { situation, .. } =
-        super::situation(&backup, dir.path(), Given::default(), 0, &NullMonitor);
+    let Surveyed { situation, .. } = super::situation(&backup, Given::default(), 0, &NullMonitor);
     (dir, backup, situation)
 }
 
