@@ -13,7 +13,7 @@ use crate::primitives;
 /// One command of ours, and what it is measured against.
 pub(crate) struct Job<'b> {
     pub(crate) name: &'static str,
-    /// Bytes of payloads that it goes through, where that is what it does.
+    /// Bytes of payloads that it goes through, where that is what it does and they are known.
     bytes: u64,
     target: Option<Target>,
     ours: Vec<OsString>,
@@ -104,13 +104,12 @@ pub(crate) fn all(bundles: &Bundles) -> Vec<Job<'_>> {
     let stored = encrypted.clone();
     let job = |name, target, beside, ours| Job {
         name,
-        bytes: shape.bytes,
+        bytes: shape.bytes.unwrap_or(0),
         target,
         ours,
         beside,
         before: None,
     };
-    let listed = (shape.rows == 200_000).then_some(Target::User(0.35));
     let kept = Some(Target::Cpu(1.15));
     let coded = Some(Target::Wall(1.0 / 0.75));
     let packed = Some(Target::Wall(1.0 / 0.85));
@@ -123,7 +122,7 @@ pub(crate) fn all(bundles: &Bundles) -> Vec<Job<'_>> {
     let extract = and(copy(encrypted), peers("extract", encrypted, bundles));
     let pack = |name, target, beside, ours, before| Job {
         name,
-        bytes: shape.bytes,
+        bytes: shape.bytes.unwrap_or(0),
         target,
         ours,
         beside,
@@ -131,7 +130,7 @@ pub(crate) fn all(bundles: &Bundles) -> Vec<Job<'_>> {
     };
     let (plain_source, hash_source) = (plain.clone(), stored.clone());
     vec![
-        job("list", listed, list, locked(line![bkp(), "ls", "--jsonl", encrypted])),
+        job("list", None, list, locked(line![bkp(), "ls", "--jsonl", encrypted])),
         job(
             "extract",
             Some(Target::Cpu(1.2)),
@@ -223,14 +222,25 @@ pub(crate) fn all(bundles: &Bundles) -> Vec<Job<'_>> {
 
 /// Returns the jobs over a catalog that is all there is.
 pub(crate) fn of_rows(bundles: &Bundles) -> Vec<Job<'_>> {
-    let Bundles { plain, encrypted, password_file, .. } = bundles;
+    let Bundles { plain, encrypted, password_file, shape, .. } = bundles;
     let password = line!["--password-file", password_file, "--progress", "never"];
     let locked = |line: Vec<OsString>| [line, password.clone()].concat();
     let job = |name, ours| Job { name, bytes: 0, target: None, ours, beside: vec![], before: None };
+    let at = |rows, target| (shape.rows == rows).then_some(target);
+    let listed = at(200_000, Target::User(0.35));
+    let written = at(200_000, Target::User(1.2));
     vec![
-        job("list", locked(line![bkp(), "ls", "--jsonl", encrypted])),
-        job("verify", line![bkp(), "verify", plain, "--progress", "never"]),
-        job("verify, encrypted", locked(line![bkp(), "verify", encrypted])),
+        Job { target: listed, ..job("list", locked(line![bkp(), "ls", "--jsonl", encrypted])) },
+        job("list, files missing", line![bkp(), "ls", "--jsonl", plain]),
+        job("verify", locked(line![bkp(), "verify", encrypted])),
+        job("verify, files missing", line![bkp(), "verify", plain, "--progress", "never"]),
+        Job {
+            target: written,
+            ..job(
+                "filter",
+                locked(line![bkp(), "filter", "--link", encrypted, "-o", bundles.out()]),
+            )
+        },
     ]
 }
 
@@ -242,8 +252,12 @@ fn here<'b>(name: &'static str, run: impl Fn() + 'b) -> Beside<'b> {
     Beside { name, run: Run::Here(Box::new(run)) }
 }
 
+/// Returns the peers for a job, but not for a large backup, on which some are at work for minutes.
 fn peers(job: &str, backup: &Path, bundles: &Bundles) -> Vec<Beside<'static>> {
     let out = bundles.out();
+    if bundles.shape.bytes.is_some_and(|bytes| bytes > 3 << 29) {
+        return Vec::new();
+    }
     peers::all().into_iter().map(|p| command(p.name, p.command(job, backup, &out))).collect()
 }
 

@@ -39,7 +39,12 @@ impl Options {
     }
 
     pub(crate) fn row_counts(&self) -> Vec<u64> {
-        if self.quick { vec![2_000, 20_000] } else { vec![100_000, 1_000_000] }
+        if self.quick { vec![2_000, 20_000] } else { vec![100_000, 200_000, 1_000_000] }
+    }
+
+    /// Small files, of which the creation is most of the work.
+    pub(crate) fn small_files(&self) -> u64 {
+        if self.quick { 1_000 } else { 20_000 }
     }
 
     /// Returns true if a row is asked for.

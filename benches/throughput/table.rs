@@ -79,6 +79,7 @@ fn verdict(row: &Row, ours: &Cost) -> Option<String> {
             met(format!("user <= {limit} of the best peer"), ours.user <= limit * best)
         }
         Target::User(limit) => met(format!("user <= {limit} s"), ours.user <= limit),
+        Target::Rate(_) if row.bytes == 0 => None,
         Target::Rate(limit) => {
             let rate = per_second(row.bytes, ours.cpu());
             met(format!(">= {limit} GB/s a core, is {rate:.2}"), rate >= limit)
