@@ -18,7 +18,6 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-
 use bkp_bundle::{Backup, Unlocked};
 use bkp_core::{Fault, Monitor, Place, Problem, Severity};
 use bkp_managed::{Group, ManagedError};
