@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::MAGIC;
 use crate::plist_tree::Node;
@@ -22,23 +23,25 @@ pub(crate) fn write(root: &Node<'_>) -> Vec<u8> {
     let mut numbering = Numbering {
         objects: Vec::with_capacity(USUAL),
         known: HashMap::with_capacity(USUAL),
-        references: Vec::new(),
+        references: Vec::with_capacity(USUAL),
+        spans: Vec::new(),
     };
     numbering.add(root);
-    let Numbering { objects, references, .. } = numbering;
+    let Numbering { objects, references, spans, .. } = numbering;
     let count = to_u64(objects.len());
     let ref_size = width(count);
 
     let mut out = Vec::with_capacity(USUAL.saturating_mul(16));
     out.extend_from_slice(MAGIC);
     let mut offsets = Vec::with_capacity(objects.len());
-    let mut references = references.into_iter();
+    let mut spans = spans.into_iter();
     for object in &objects {
         offsets.push(to_u64(out.len()));
         object.encode(&mut out);
         // Containers were numbered, and their references noted, in this order.
         if let Object::Node(Node::Array(_) | Node::Dict(_)) = object {
-            for reference in references.next().unwrap_or_default() {
+            let span = spans.next().and_then(|span| references.get(span));
+            for &reference in span.unwrap_or_default() {
                 push_be(&mut out, to_u64(reference), ref_size);
             }
         }
@@ -80,8 +83,10 @@ enum Identity<'n> {
 struct Numbering<'n> {
     objects: Vec<Object<'n>>,
     known: HashMap<Identity<'n>, usize>,
-    /// The references of each container, in the order of the containers.
-    references: Vec<Vec<usize>>,
+    /// The references of all containers.
+    references: Vec<usize>,
+    /// Which of them are those of each container, in the order of the containers.
+    spans: Vec<Range<usize>>,
 }
 
 impl<'n> Numbering<'n> {
@@ -99,20 +104,21 @@ impl<'n> Numbering<'n> {
             Node::Uid(value) => Identity::Uid(*value),
             Node::OwnText(_) => return self.push(Object::Node(node)),
             Node::Array(items) => {
-                let (number, place) = self.open(node, items.len());
-                for item in items {
+                let (number, places) = self.open(node, items.len());
+                for (place, item) in places.zip(items) {
                     let reference = self.add(item);
                     self.refer(place, reference);
                 }
                 return number;
             }
             Node::Dict(pairs) => {
-                let (number, place) = self.open(node, pairs.len().saturating_mul(2));
-                for (key, _) in pairs {
+                let (number, mut places) = self.open(node, pairs.len().saturating_mul(2));
+                // `zip` asks the keys first, so no place is lost at their end.
+                for ((key, _), place) in pairs.iter().zip(&mut places) {
                     let reference = self.share(Identity::Text(key), Object::Key(key));
                     self.refer(place, reference);
                 }
-                for (_, value) in pairs {
+                for ((_, value), place) in pairs.iter().zip(places) {
                     let reference = self.add(value);
                     self.refer(place, reference);
                 }
@@ -137,16 +143,19 @@ impl<'n> Numbering<'n> {
         number
     }
 
-    /// Numbers a container. Returns its number and the place of its references.
-    fn open(&mut self, node: &'n Node<'n>, children: usize) -> (usize, usize) {
-        let place = self.references.len();
-        self.references.push(Vec::with_capacity(children));
-        (self.push(Object::Node(node)), place)
+    /// Numbers a container. Returns its number and the places of its references.
+    fn open(&mut self, node: &'n Node<'n>, children: usize) -> (usize, Range<usize>) {
+        let start = self.references.len();
+        let places = start..start.saturating_add(children);
+        // What is in its children comes behind.
+        self.references.resize(places.end, 0);
+        self.spans.push(places.clone());
+        (self.push(Object::Node(node)), places)
     }
 
     fn refer(&mut self, place: usize, reference: usize) {
-        if let Some(references) = self.references.get_mut(place) {
-            references.push(reference);
+        if let Some(there) = self.references.get_mut(place) {
+            *there = reference;
         }
     }
 }
@@ -219,17 +228,16 @@ fn integer(out: &mut Vec<u8>, value: i128) {
 /// Writes ASCII as it is and the rest of Unicode as UTF-16. Bytes that are no UTF-8 are kept as
 /// they are: no string of a device has any.
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.is_ascii() => {
-            marker(out, 0x60, text.encode_utf16().count());
-            for unit in text.encode_utf16() {
-                out.extend_from_slice(&unit.to_be_bytes());
-            }
+    if !bytes.is_ascii()
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        marker(out, 0x60, text.encode_utf16().count());
+        for unit in text.encode_utf16() {
+            out.extend_from_slice(&unit.to_be_bytes());
         }
-        _ => {
-            marker(out, 0x50, bytes.len());
-            out.extend_from_slice(bytes);
-        }
+    } else {
+        marker(out, 0x50, bytes.len());
+        out.extend_from_slice(bytes);
     }
 }
 

@@ -221,7 +221,9 @@ impl<'a> Archive<'a> {
             }
             return;
         }
-        let before = self.reachable();
+        let replaced = self.value(field).is_some();
+        // What is added takes nothing away, so nothing is to be swept then.
+        let before = if replaced { self.reachable() } else { Vec::new() };
         let Some(root) = self.root_mut() else { return };
         if let Some((_, old)) =
             root.iter_mut().rev().find(|(key, _)| **key == *field.key().as_bytes())
@@ -230,13 +232,18 @@ impl<'a> Archive<'a> {
             self.sweep(&before);
             return;
         }
-        let mut runs = is_canonical(root).then(|| into_runs(root));
+        let canonical = is_canonical(root);
         let pair = (Cow::Borrowed(field.key().as_bytes()), value);
-        match &mut runs {
-            Some(runs) => runs.push(vec![pair]),
-            None => root.push(pair),
-        }
-        if let Some(runs) = runs {
+        let known = |(key, _): &Pair<'_>| place(key_order(false, false), key).is_some();
+        if !canonical {
+            root.push(pair);
+        } else if root.iter().all(known) {
+            root.push(pair);
+            let order = order_of(root.iter().map(|(key, _)| key.as_ref()));
+            root.sort_by_key(|(key, _)| place(order, key));
+        } else {
+            let mut runs = into_runs(root);
+            runs.push(vec![pair]);
             *root = from_runs(runs);
         }
     }
