@@ -62,7 +62,7 @@ fn main() {
     for size in options.sizes() {
         let files = (size * FILES / GIB).max(100);
         payloads(&place, with_folders(files, Some(size)), &options, &mut |row| {
-            growth.see(size, row)
+            growth.see(size, row);
         });
     }
     growth

@@ -39,8 +39,9 @@ Exit codes:
   10 not a backup, or not found         11 unsupported or newer format
   12 wrong password                     13 a password is needed
   15 key material damaged               20 verification found damage
-  21 hostile content refused            30 destination is not empty
-  32 no space left                      33 permission denied
+  21 hostile content refused            22 refused by policy
+  30 destination is not empty           32 no space left
+  33 permission denied
   130, 143 interrupted, after a clean stop";
 
 /// Runs the program.
@@ -145,7 +146,9 @@ mod tests {
             assert!(of("0 "), "{}", command.get_name());
             // Whoever may ask for a password says what becomes of a wrong one, or of none where
             // the password is a new one.
-            let asks = command.get_arguments().any(|arg| arg.get_id() == "password_file");
+            let asks = command.get_arguments().any(|arg| {
+                ["password_file", "seal_password_file"].iter().any(|id| arg.get_id() == id)
+            });
             let new = command.get_name() == "generate";
             assert!(of("12 ") == (asks && !new), "{}", command.get_name());
             assert!(!new || of("13 "), "{}", command.get_name());

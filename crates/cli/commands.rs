@@ -15,8 +15,12 @@ mod keychain;
 mod list;
 mod ls;
 mod man;
+mod pack;
+mod plan;
 mod profiles;
 mod rekey;
+mod restore;
+mod unpack;
 mod verify;
 
 use std::process::ExitCode;
@@ -39,10 +43,14 @@ pub(crate) enum Command {
     Keychain(keychain::KeychainArgs),
     Profiles(profiles::ProfilesArgs),
     Apps(apps::AppsArgs),
+    Plan(Box<plan::PlanArgs>),
+    Restore(Box<restore::RestoreArgs>),
     Filter(filter::FilterCommand),
     Encrypt(encrypt::EncryptArgs),
     Decrypt(decrypt::DecryptArgs),
     Rekey(rekey::RekeyArgs),
+    Pack(pack::PackArgs),
+    Unpack(unpack::UnpackArgs),
     Generate(generate::GenerateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -63,10 +71,14 @@ impl Command {
             Self::Keychain(args) => args.format(),
             Self::Profiles(args) => args.format(),
             Self::Apps(args) => args.format(),
+            Self::Plan(args) => args.format(),
+            Self::Restore(args) => args.format(),
             Self::Filter(args) => args.format(),
             Self::Encrypt(args) => args.format(),
             Self::Decrypt(args) => args.format(),
             Self::Rekey(args) => args.format(),
+            Self::Pack(args) => args.format(),
+            Self::Unpack(args) => args.format(),
             Self::Generate(args) => args.format(),
             Self::Completions(args) => args.format(),
             Self::Man(args) => args.format(),
@@ -86,10 +98,14 @@ impl Command {
             Self::Keychain(args) => keychain::run(args, ui),
             Self::Profiles(args) => profiles::run(args, ui),
             Self::Apps(args) => apps::run(args, ui),
+            Self::Plan(args) => plan::run(args, ui),
+            Self::Restore(args) => restore::run(args, ui),
             Self::Filter(args) => filter::run(args, ui),
             Self::Encrypt(args) => encrypt::run(args, ui),
             Self::Decrypt(args) => decrypt::run(args, ui),
             Self::Rekey(args) => rekey::run(args, ui),
+            Self::Pack(args) => pack::run(args, ui),
+            Self::Unpack(args) => unpack::run(args, ui),
             Self::Generate(args) => generate::run(args, ui),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

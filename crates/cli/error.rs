@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Damaged = 20,
     /// Hostile content was refused: a traversal, a bomb, a limit.
     Hostile = 21,
+    /// Refused by policy: the device is unknown or contradictory, or must not get it.
+    Refused = 22,
     /// The destination exists and is not empty.
     DestinationExists = 30,
     /// No space is left.

@@ -20,7 +20,9 @@ mod record;
 mod report;
 mod rewriting;
 mod rules;
+mod seal;
 mod signals;
+mod staging;
 mod ui;
 
 use std::process::ExitCode;

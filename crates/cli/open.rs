@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bkp_toolkit::Located;
+use bkp_toolkit::archive::Archive;
 use bkp_toolkit::bundle::{Backup, Bundle, Limits, Locked, Opened, Storage, Unlocked};
 use bkp_toolkit::core::Fault as _;
 use bkp_toolkit::crypto::{KdfProgress, Passphrase};
@@ -12,6 +14,7 @@ use crate::error::{CommandError, Kind};
 use crate::password;
 use crate::problems::Item;
 use crate::progress::Progress;
+use crate::seal;
 use crate::ui::Ui;
 
 /// How often a person may try a password on the terminal.
@@ -20,29 +23,40 @@ const TRIES: usize = 3;
 /// A backup that has been found.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// The folder of the backup itself.
+    /// The folder of the backup itself, or the archive.
     pub(crate) path: PathBuf,
     /// What can be told of it in any case.
     pub(crate) bundle: Arc<Bundle>,
+    /// The archive that it is in, if it is in one.
+    pub(crate) archive: Option<Archive>,
 }
 
-/// Finds the backup and reads what needs no password.
-pub(crate) fn find(args: &BackupArgs) -> Result<Found, CommandError> {
-    let BackupArgs { backup, max_kdf_rounds } = args;
-    let path = bkp_toolkit::locate(backup)?;
+/// Finds the backup and reads what needs no password of its own. That of a sealed archive is
+/// asked for: nothing in it can be read without it.
+pub(crate) fn find(args: &BackupArgs, ui: &Ui) -> Result<Found, CommandError> {
+    let BackupArgs { backup, max_kdf_rounds, seal } = args;
     let mut limits = Limits::default();
     if let Some(rounds) = *max_kdf_rounds {
         limits.kdf_rounds = rounds;
     }
-    let storage = Storage::directory(&path)
-        .map_err(|error| CommandError::of(Kind::Failed, "cannot-read", &error))?;
+    let (path, storage, archive) = match bkp_toolkit::locate(backup)? {
+        Located::Folder(path) => {
+            let storage = Storage::directory(&path)
+                .map_err(|error| CommandError::of(Kind::Failed, "cannot-read", &error))?;
+            (path, storage, None)
+        }
+        Located::Archive(path, opened) => {
+            let archive = seal::open(opened, seal, limits.kdf_rounds, ui)?;
+            (path, archive.storage(), Some(archive))
+        }
+    };
     let bundle = Arc::new(Bundle::open(storage, limits)?);
-    Ok(Found { path, bundle })
+    Ok(Found { path, bundle, archive })
 }
 
 /// Finds the backup and opens what needs no password.
-pub(crate) fn open(args: &BackupArgs) -> Result<(PathBuf, Opened), CommandError> {
-    let Found { path, bundle } = find(args)?;
+pub(crate) fn open(args: &BackupArgs, ui: &Ui) -> Result<(PathBuf, Opened), CommandError> {
+    let Found { path, bundle, archive: _ } = find(args, ui)?;
     let opened = bundle.open_catalog()?;
     Ok((path, opened))
 }

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::args::{NewPasswordArgs, PasswordArgs};
+use crate::args::{NewPasswordArgs, PasswordArgs, SealArgs};
 use crate::display::Text;
 use crate::error::{CommandError, Kind, chain};
 use crate::signals::Stop;
@@ -82,12 +82,55 @@ pub(crate) fn read_new(args: &NewPasswordArgs, stop: &Stop) -> Result<SecretStri
         });
     }
     let ask = |question| terminal::ask(question, stop)?.ok_or_else(no_new_password);
-    let (new, again) = (ask("New backup password: ")?, ask("The same again: ")?);
+    same(ask("New backup password: ")?, &ask("The same again: ")?)
+}
+
+/// Reads the password that an archive is sealed with, else asks on the terminal.
+pub(crate) fn read_seal(args: &SealArgs, stop: &Stop) -> Result<SecretString, CommandError> {
+    match seal_origin_of(args) {
+        Some(origin) => from_origin(&origin),
+        None => terminal::ask("Archive password: ", stop)?.ok_or_else(|| no_seal("is sealed")),
+    }
+}
+
+/// Reads the password that a new archive is sealed with, else asks on the terminal, twice.
+pub(crate) fn read_new_seal(args: &SealArgs, stop: &Stop) -> Result<SecretString, CommandError> {
+    if let Some(origin) = seal_origin_of(args) {
+        return from_origin(&origin);
+    }
+    let ask = |question| terminal::ask(question, stop)?.ok_or_else(|| no_seal("is to be sealed"));
+    same(ask("New archive password: ")?, &ask("The same again: ")?)
+}
+
+/// Takes a password that was typed twice.
+fn same(new: SecretString, again: &SecretString) -> Result<SecretString, CommandError> {
     if new.expose_secret() != again.expose_secret() {
         let message = "the two passwords typed differ";
         return Err(CommandError::new(Kind::Usage, "passwords-differ", message));
     }
     Ok(new)
+}
+
+fn seal_origin_of(args: &SealArgs) -> Option<Origin> {
+    let SealArgs { seal_password_file, seal_password_command, seal_password_fd, seal_key_file: _ } =
+        args;
+    if let Some(path) = seal_password_file {
+        Some(file_or_stdin(path))
+    } else if let Some(command) = seal_password_command {
+        Some(Origin::Command(command.clone()))
+    } else {
+        seal_password_fd.map(Origin::Descriptor)
+    }
+}
+
+fn no_seal(what: &str) -> CommandError {
+    let message = format!("the archive {what}, and no password for it was given");
+    CommandError::new(Kind::PasswordNeeded, "password-needed", message)
+        .help(
+            "give it with --seal-password-file FILE (- reads stdin), --seal-password-command CMD or \
+             --seal-password-fd N, or a key with --seal-key-file FILE",
+        )
+        .help("or run on a terminal to be asked")
 }
 
 fn new_origin_of(args: &NewPasswordArgs) -> Option<Origin> {

@@ -117,11 +117,16 @@ impl<'u> Progress<'u> {
         if self.ui.stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Takes the news of work that has no entries to tell of: bytes and entries, done and in all.
-    pub(crate) fn phase(&self, phase: &'static str, bytes: (u64, u64), entries: (u64, u64)) {
+    /// Takes the news of work that is told in bytes alone: done and in all.
+    pub(crate) fn bytes(&self, phase: &'static str, bytes: (u64, u64)) {
         if self.due() {
-            self.show(phase, "bytes", bytes, Some(entries));
+            self.show(phase, "bytes", bytes, None);
         }
+    }
+
+    /// Returns the problems so far.
+    pub(crate) fn so_far(&self) -> Vec<Item> {
+        self.list().clone()
     }
 
     /// Takes down a problem and shows it.

@@ -11,18 +11,19 @@ use serde::Serialize;
 use bkp_toolkit::bundle::{Backup, Opened, Unlocked};
 use bkp_toolkit::core::{Report, RunError, Select};
 use bkp_toolkit::policy::Selection;
-use bkp_toolkit::restore::{RunCounts, RunOutput};
-use bkp_toolkit::{RewriteError, RewriteOptions, Rewritten};
+use bkp_toolkit::restore::{RunCounts, RunOutput, RunStaging};
+use bkp_toolkit::{RewriteError, RewriteOptions, Rewritten, StagingRows};
 
 use crate::args::{Format, RewriteArgs};
 use crate::destination::{refuse_full, refuse_source};
 use crate::display::{Name, Rfc3339, Size};
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, Kind, chain};
 use crate::json::{SCHEMA_VERSION, write_line};
 use crate::open::damaged_keys;
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::record::Record;
+use crate::staging::ManagementSummary;
 use crate::ui::{self, Ui};
 
 /// One run of such a command.
@@ -36,6 +37,10 @@ pub(crate) struct Rewriting<'r> {
     pub(crate) args: &'r RewriteArgs,
     pub(crate) ui: &'r Ui,
     pub(crate) progress: Progress<'r>,
+    /// Which device the output is for: that of the source, where it was made for one.
+    pub(crate) staging: Option<RunStaging>,
+    /// What management makes of the rows.
+    pub(crate) rows: StagingRows,
 }
 
 impl<'r> Rewriting<'r> {
@@ -50,7 +55,14 @@ impl<'r> Rewriting<'r> {
         refuse_source(&path, target)?;
         refuse_full(target)?;
         let (started, progress) = (Rfc3339::now(), Progress::new(ui).doing("writing"));
-        Ok(Self { command, started, path, target, args, ui, progress })
+        // A bundle made of one that was made for a device is for that device as well.
+        let staging = bkp_toolkit::staged_for(&path).unwrap_or_else(|error| {
+            let message = format!("{}; the new record names no device", chain(&error));
+            progress.report(Item::notice("record-unreadable", message));
+            None
+        });
+        let rows = StagingRows::default();
+        Ok(Self { command, started, path, target, args, ui, progress, staging, rows })
     }
 
     pub(crate) fn options(&self, link: bool) -> RewriteOptions {
@@ -94,7 +106,7 @@ impl<'r> Rewriting<'r> {
         selection: Option<&Selection<'_>>,
         mut summary: Summary,
     ) -> Result<ExitCode, CommandError> {
-        let Self { command, started, path, target, args, ui, progress } = self;
+        let Self { command, started, path, target, args, ui, progress, staging, rows } = self;
         summary.kind = command;
         summary.destination = target.to_string_lossy().into_owned();
         summary.problems = progress.finish();
@@ -105,8 +117,18 @@ impl<'r> Rewriting<'r> {
             let output = summary.manifest_sha256.clone();
             let output = output.map(|manifest_sha256| RunOutput { manifest_sha256 });
             let (path, hashes) = (&*path, None);
-            let record =
-                Record { command, started, path, counts, items, selection, hashes, output };
+            let record = Record {
+                command,
+                started,
+                path,
+                counts,
+                items,
+                selection,
+                hashes,
+                output,
+                rows: &rows,
+                staging,
+            };
             let written = record.write(backup.bundle(), target)?;
             summary.run_record = Some(written.to_string_lossy().into_owned());
         }
@@ -216,9 +238,14 @@ pub(crate) struct Summary {
     restorable: Option<bool>,
     applications_left_out: Vec<String>,
     partial_domains: Vec<&'static str>,
+    foreign_files: Vec<String>,
+    orphan_blobs: u64,
     keychain: Option<Keychain>,
     /// SHA-256 of the new catalog as it is stored.
     manifest_sha256: Option<String>,
+    /// What management made of it, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) management: Option<ManagementSummary>,
     problems: Vec<Item>,
 }
 
@@ -232,7 +259,14 @@ struct Keychain {
 impl Summary {
     fn of_report(report: &Report<Rewritten>) -> Self {
         let Rewritten {
-            bundle, restorable, applications_left_out, partial_domains, keychain, ..
+            bundle,
+            restorable,
+            applications_left_out,
+            partial_domains,
+            foreign_files,
+            orphan_blobs,
+            keychain,
+            ..
         } = &report.summary;
         Self {
             schema_version: SCHEMA_VERSION,
@@ -247,6 +281,8 @@ impl Summary {
             restorable: Some(*restorable),
             applications_left_out: applications_left_out.clone(),
             partial_domains: partial_domains.clone(),
+            foreign_files: foreign_files.clone(),
+            orphan_blobs: *orphan_blobs,
             keychain: keychain
                 .map(|fate| Keychain { device_bound: fate.device_bound, exposed: fate.exposed }),
             manifest_sha256: Some(
@@ -283,7 +319,9 @@ impl Summary {
                 )?,
             }
         }
-        for domain in &self.partial_domains {
+        // That a device deletes what a restore leaves out is what it is left out for.
+        let meant = self.management.as_ref().is_some_and(ManagementSummary::is_for_a_device);
+        for domain in self.partial_domains.iter().filter(|_| !meant) {
             writeln!(
                 out,
                 "note: part of {domain} was left out; a device that restores this may delete what \
@@ -293,6 +331,18 @@ impl Summary {
         if !self.applications_left_out.is_empty() {
             let n = self.applications_left_out.len();
             writeln!(out, "note: {n} containers were left out whole, and are named no more")?;
+        }
+        if let [first, rest @ ..] = &*self.foreign_files {
+            let first = Name(first.as_bytes());
+            let more = rest.len();
+            writeln!(
+                out,
+                "note: {first} and {more} more beside the backup are no part of it and stay behind"
+            )?;
+        }
+        if self.orphan_blobs > 0 {
+            let n = self.orphan_blobs;
+            writeln!(out, "note: {n} stored files that no row names stay behind")?;
         }
         if let Some(Keychain { device_bound, exposed }) = self.keychain {
             if exposed > 0 {
@@ -309,6 +359,9 @@ impl Summary {
                      to every other device and to every reader"
                 )?;
             }
+        }
+        if let Some(management) = &self.management {
+            management.write_text(out)?;
         }
         match &self.run_record {
             Some(record) => writeln!(out, "run record: {}", Name(record.as_bytes())),

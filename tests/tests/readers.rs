@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use bkp_testkit::{BundleSpec, Encryption, Truth, cases, fixtures};
+use bkp_testkit::{BundleSpec, Encryption, Truth, cases, fixtures, managed};
 use sha2::{Digest as _, Sha256};
 
 use crate::sandbox::{Run, Sandbox};
@@ -226,6 +226,30 @@ fn readers_by_others_find_what_was_written() {
             agree(&python, &sandbox.path(&out), password, &expected);
             std::fs::remove_dir_all(sandbox.path(&out)).unwrap();
         }
+    }
+}
+
+/// A copy that was staged for another phone: without the profiles, and with all else.
+#[test]
+fn readers_by_others_open_staged_copies() {
+    let Some(python) = python() else { return };
+    for (spec, reason) in
+        [(managed::byod_encrypted(), &[][..]), (managed::ade(), &["--reason", "a new phone"])]
+    {
+        let sandbox = Sandbox::new();
+        let spec = spec.with(|spec| {
+            spec.entries.iter_mut().for_each(|entry| entry.xattrs.clear());
+        });
+        let truth = of_truth(&sandbox.bundle(&spec));
+        sandbox.file("pw", cases::PASSWORD);
+        let line = ["restore", "backup", "-o", "out", "--target-serial", "ANOTHERPHONE"];
+        let code = sandbox.run_unlocked(&[&line[..], reason].concat()).code;
+        assert!(matches!(code, 0 | 4), "{code}");
+        let expected = of_bkp(&sandbox, "out", Some("pw"));
+        assert!(expected.len() < truth.len());
+        assert!(expected.iter().all(|(name, content)| truth.get(name) == Some(content)));
+        let password = sandbox.path("pw");
+        agree(&python, &sandbox.path("out"), Some(&password), &expected);
     }
 }
 

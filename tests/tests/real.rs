@@ -181,3 +181,49 @@ fn a_part_of_ios_9() {
     assert!(kept.iter().all(|(id, row)| all.get(id) == Some(row)));
     nothing_left(&real.path, &out, Some("20201225"));
 }
+
+/// Real phones were never enrolled. For another device their lists of profiles, their management
+/// configuration and their trust go, and nothing else; for their own device nothing does.
+#[test]
+fn real_backups_staged_for_another_device_and_for_their_own() {
+    for (name, password, missing, hashes) in [
+        ("ios13.3-unencrypted", None, 4, "files"),
+        ("ios9.3-encrypted-mbdb", Some("20201225"), 1, "sha256"),
+    ] {
+        let Some(real) = real(name, password, missing, hashes) else { return };
+        let sandbox = Sandbox::new();
+        sandbox.file("real-password", password.unwrap_or_default());
+        let before = tree(&real.path);
+        let inspected = sandbox.run(&[&real.args("inspect")[..], &["--json"]].concat()).json();
+        let own = inspected["device"]["serial_number"].as_str().unwrap().to_owned();
+        for (serial, out) in [("F2LTESTKIT02", "other"), (&own, "own")] {
+            let more = ["--target-serial", serial, "-o", out, "--json"];
+            let run = sandbox.run(&[&real.args("restore")[..], &more].concat());
+            // The payloads that the source lacks.
+            let json = run.exits(3).json();
+            assert_eq!(json["failed"], missing);
+            let (all, kept) = (rows(&real.path, password), rows(&sandbox.path(out), password));
+            assert!(kept.iter().all(|(id, row)| all.get(id) == Some(row)));
+            let gone: Vec<&str> = all
+                .iter()
+                .filter(|(id, _)| !kept.contains_key(*id))
+                .map(|(_, (name, _))| name.rsplit('/').next().unwrap())
+                .collect();
+            if out == "own" {
+                assert!(gone.is_empty(), "{gone:?}");
+                continue;
+            }
+            let known = [
+                "CloudConfigurationDetails.plist",
+                "PayloadDependency.plist",
+                "PayloadManifest.plist",
+                "ProfileTruth.plist",
+            ];
+            let trust = |name: &str| name.ends_with("TrustStore.sqlite3");
+            assert!(gone.iter().all(|name| known.contains(name) || trust(name)), "{gone:?}");
+            assert!(gone.contains(&"CloudConfigurationDetails.plist"), "{gone:?}");
+            nothing_left(&real.path, &sandbox.path(out), password);
+        }
+        assert_eq!(tree(&real.path), before, "the backup was changed");
+    }
+}

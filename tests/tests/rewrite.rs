@@ -394,6 +394,23 @@ fn missing_payloads_are_named_and_nothing_is_called_restorable() {
 }
 
 #[test]
+fn what_stays_behind_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.bundle(&cases::encrypted_db(100));
+    let orphan = "00/00112233445566778899aabbccddeeff00112233";
+    fs::create_dir_all(sandbox.path("backup/00")).unwrap();
+    sandbox.file("backup/homeScreen.png", "png").file(&format!("backup/{orphan}"), "orphan");
+    let args = ["rekey", "backup", "-o", "out", "--json"];
+    let json = rewrite(&sandbox, &args, true, true).exits(0).json();
+    assert_eq!(json["foreign_files"], serde_json::json!(["homeScreen.png"]));
+    assert_eq!(json["orphan_blobs"], 1);
+    assert!(!sandbox.path("out").join(orphan).exists());
+    let text = rewrite(&sandbox, &["rekey", "backup", "-o", "x"], true, true).exits(0);
+    assert!(text.text().contains("homeScreen.png and 0 more"), "{}", text.text());
+    assert!(text.text().contains("1 stored files that no row names"), "{}", text.text());
+}
+
+#[test]
 fn destinations_that_cannot_be_right_are_refused() {
     let sandbox = Sandbox::new();
     sandbox.bundle_at("plain", &cases::plain_db());

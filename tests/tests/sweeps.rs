@@ -53,6 +53,9 @@ enum Output {
     /// A backup, and the file with its password if it is encrypted. What is in the source's files
     /// and names must then be nowhere beside it.
     Bundle(Option<&'static str>),
+    /// The same in an archive, which the key file opens where it is sealed. What is in a sealed
+    /// one is nowhere else.
+    Archive { password: Option<&'static str>, sealed: bool },
 }
 
 /// What is swept: a line for each command.
@@ -70,8 +73,21 @@ const COMMANDS: &[Swept] = &[
         line: "rekey backup -o out --full --password-file pw --new-password-file new" },
     Swept { name: "encrypt", source: plain, output: Output::Bundle(Some("new")),
         line: "encrypt backup -o out --new-password-file new --kdf-iterations 1" },
+    Swept { name: "restore", source: sealed, output: Output::Bundle(Some("pw")),
+        line: "restore backup -o out --target-serial ANOTHERPHONE --password-file pw" },
     Swept { name: "decrypt", source: sealed, output: Output::Bundle(None),
         line: "decrypt backup -o out --password-file pw" },
+    Swept { name: "pack", source: sealed,
+        output: Output::Archive { password: Some("pw"), sealed: false },
+        line: "pack backup -o out --password-file pw" },
+    Swept { name: "pack --exclude", source: sealed,
+        output: Output::Archive { password: Some("pw"), sealed: false },
+        line: "pack backup -o out --exclude AppDomain-com.example.app --password-file pw" },
+    Swept { name: "pack --seal-key-file", source: plain,
+        output: Output::Archive { password: None, sealed: true },
+        line: "pack backup -o out --seal-key-file key --verify" },
+    Swept { name: "unpack", source: sealed, output: Output::Bundle(Some("pw")),
+        line: "unpack packed -o out" },
 ];
 
 /// How many workers the commands are swept with.
@@ -81,6 +97,8 @@ const THREADS: [&str; 2] = ["1", "2"];
 const PASSWORD: &str = "canary-password-1a2f";
 /// The one that it gets.
 const NEW_PASSWORD: &str = "canary-password-2b60";
+/// The key of sealed archives.
+const KEY: &[u8; 32] = b"canary-key-3c97-of-exactly-32-by";
 /// What lies in files of the source. No other text here holds it.
 const CONTENT: &str = "canary-content-7c31";
 /// What is in a name of the source.
@@ -129,7 +147,9 @@ fn sweep(kind: Sweep) {
     }
     let mut table = Table::new(kind);
     let mut wrong = Vec::new();
-    for swept in COMMANDS {
+    // One command alone, while it is worked on.
+    let only = std::env::var("BKP_SWEEP_COMMAND").unwrap_or_default();
+    for swept in COMMANDS.iter().filter(|swept| swept.name.starts_with(&only)) {
         for threads in THREADS {
             sweep_one(kind, swept, threads, &mut table, &mut wrong);
         }

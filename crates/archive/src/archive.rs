@@ -13,11 +13,13 @@ use bkp_crypto::{
 };
 use rayon::iter::ParallelIterator as _;
 use rayon::slice::ParallelSlice as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::backend::Backend;
 use crate::error::ArchiveError;
 use crate::file::ArchiveFile;
 use crate::name::MemberName;
+use crate::pack::PackedMember;
 use crate::zip::{ArchiveLimits, Directory, Member};
 
 /// Members that one thread takes at once: neighbours, which lie in the same segments.
@@ -124,7 +126,7 @@ pub struct Archive(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) source: Arc<dyn ByteSource>,
-    sealed: Option<Arc<SealedReader>>,
+    pub(crate) sealed: Option<Arc<SealedReader>>,
     pub(crate) directory: Directory,
 }
 
@@ -238,7 +240,7 @@ impl Archive {
             || vec![0; 256 << 10],
             |buffer, members| {
                 for member in members {
-                    match self.read_through(member, buffer, progress) {
+                    match self.read_through(member, buffer, &mut |_| {}, progress) {
                         Ok(()) => {}
                         Err(ArchiveError::Cancelled) => return Err(ArchiveError::Cancelled),
                         Err(error) => failed
@@ -256,10 +258,41 @@ impl Archive {
         Ok(MemberCheck { members: self.members().len() as u64, bytes, failed })
     }
 
+    /// Reads every member that was packed, and finds out whether it is what was written: by its
+    /// checksum, its length and its SHA-256. On all threads of rayon.
+    ///
+    /// `progress` is given the bytes that were read since it was called last, from any thread.
+    ///
+    /// # Errors
+    ///
+    /// Fails on the first member that is not, and when `progress` asks to stop.
+    pub fn compare(
+        &self,
+        packed: &[PackedMember],
+        progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
+    ) -> Result<(), ArchiveError> {
+        packed.par_chunks(TOGETHER).try_for_each_init(
+            || vec![0; 256 << 10],
+            |buffer, members| {
+                for PackedMember { name, len, sha256 } in members {
+                    let other = || ArchiveError::NotWritten { name: name.to_string().into() };
+                    let member = self.0.directory.find(name).ok_or_else(other)?;
+                    let mut hash = Sha256::new();
+                    self.read_through(member, buffer, &mut |bytes| hash.update(bytes), progress)?;
+                    if (member.len, <[u8; 32]>::from(hash.finalize())) != (*len, *sha256) {
+                        return Err(other());
+                    }
+                }
+                Ok(())
+            },
+        )
+    }
+
     fn read_through(
         &self,
         member: &Member,
         buffer: &mut [u8],
+        each: &mut dyn FnMut(&[u8]),
         progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
     ) -> Result<(), ArchiveError> {
         let mut reader = self.0.directory.open(&self.0.source, member)?;
@@ -268,6 +301,7 @@ impl Archive {
             if count == 0 {
                 return Ok(());
             }
+            each(buffer.get(..count).unwrap_or_default());
             if progress(count as u64).is_break() {
                 return Err(ArchiveError::Cancelled);
             }

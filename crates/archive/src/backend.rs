@@ -35,6 +35,10 @@ impl Backend {
 }
 
 impl StorageBackend for Backend {
+    fn kind(&self) -> &'static str {
+        if self.0.sealed.is_some() { "sealed" } else { "zip" }
+    }
+
     fn open(&self, name: &str) -> io::Result<Stored> {
         let Inner { source, directory, .. } = &*self.0;
         let member = self.find(name)?;

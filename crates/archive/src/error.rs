@@ -101,6 +101,19 @@ pub enum ArchiveError {
     /// The destination could not be made or was not empty.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// System: it starts no more threads.
+    #[error("cannot start worker threads")]
+    Threads {
+        /// Why not.
+        #[source]
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// File: a member is not what was packed a moment ago: the disk gave back other bytes.
+    #[error("{name} does not read back as it was written")]
+    NotWritten {
+        /// The member.
+        name: Box<str>,
+    },
     /// Caller: progress asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -157,12 +170,25 @@ impl ArchiveError {
         Self::io("read", source)
     }
 
-    /// Takes an error of a sealed archive out of what carried it through [`io::Read`].
+    /// Takes an error of an archive out of what carried it through [`io::Read`].
     pub(crate) fn io(action: &'static str, source: io::Error) -> Self {
-        match source.downcast::<SealedError>() {
-            Ok(sealed) => Self::Sealed(sealed),
+        let source = match source.downcast::<SealedError>() {
+            Ok(sealed) => return Self::Sealed(sealed),
+            Err(source) => source,
+        };
+        match source.downcast::<Self>() {
+            Ok(error) => error,
             Err(source) => Self::Io { action, source },
         }
+    }
+
+    /// Returns the stable code of what an archive's reader found, where `error` carried it through
+    /// [`io::Read`]: a changed segment, a member whose checksum is another.
+    #[must_use]
+    pub fn code_within(error: &io::Error) -> Option<&'static str> {
+        let carried = error.get_ref()?;
+        let sealed = carried.downcast_ref::<SealedError>().map(Fault::code);
+        sealed.or_else(|| carried.downcast_ref::<Self>().map(Fault::code))
     }
 
     pub(crate) fn refused(refusal: Refusal, name: &[u8]) -> Self {
@@ -210,6 +236,8 @@ impl Fault for ArchiveError {
             Self::Write { .. } => "cannot-create",
             Self::NoSpace { .. } => "no-space",
             Self::Restore(error) => error.code(),
+            Self::Threads { .. } => "cannot-start-threads",
+            Self::NotWritten { .. } => "not-written",
             Self::Cancelled => "cancelled",
         }
     }

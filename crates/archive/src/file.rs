@@ -1,4 +1,4 @@
-//! An archive's file, read by position.
+//! An archive's file, read at any place.
 
 use std::fs::File;
 use std::io;
@@ -8,12 +8,14 @@ use std::path::Path;
 use bkp_crypto::ByteSource;
 
 use crate::ArchiveError;
+use crate::map::Map;
 
 /// A file on a disk as a [`ByteSource`]: any place of it, from any thread. It is never written.
 #[derive(Debug)]
 pub struct ArchiveFile {
     file: File,
     len: u64,
+    map: Option<Map>,
 }
 
 impl ArchiveFile {
@@ -28,13 +30,41 @@ impl ArchiveFile {
         // A pipe of that name would hang the program until somebody writes to it.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(CWD, path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-        let file = File::from(file);
-        let metadata = file.metadata().map_err(failed)?;
+        Self::of(file.into()).map_err(failed)
+    }
+
+    /// Uses a file that is open, through a read-only map where there can be one.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is something else than a regular file.
+    pub fn of(file: File) -> io::Result<Self> {
+        let mut opened = Self::by_position(file)?;
+        opened.map = Map::new(&opened.file, opened.len);
+        Ok(opened)
+    }
+
+    /// Uses a file that is open, and never a map: for a disk that fails, where an error is wanted
+    /// and not the end of the process.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is something else than a regular file.
+    pub fn by_position(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
         if !metadata.is_file() {
             let text = "not a regular file";
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, text)));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        Ok(Self { file, len: metadata.len() })
+        Ok(Self { file, len: metadata.len(), map: None })
+    }
+}
+
+impl ArchiveFile {
+    /// Returns true when it is read through a map.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        self.map.is_some()
     }
 }
 
@@ -44,6 +74,9 @@ impl ByteSource for ArchiveFile {
     }
 
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
+        match &self.map {
+            Some(map) => map.read(&self.file, offset, buf),
+            None => self.file.read_exact_at(buf, offset),
+        }
     }
 }

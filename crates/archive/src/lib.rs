@@ -19,17 +19,20 @@
 //! names that lead out of a folder, links, sizes that cannot be true. The same holds on the way
 //! out: [`unpack`] writes names of a bundle and no others.
 //!
-//! Files are read by position and not through a memory map. A segment has to be copied to be
-//! decrypted, so a map saves nothing, and a file that shrinks under a map kills the process.
+//! Files are read through a read-only memory map, of which nothing but copies is handed out, and
+//! by position where there can be none. `map.rs` says what a map costs when a disk fails.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod archive;
 mod backend;
+mod digest;
 mod error;
 mod file;
+mod map;
 mod name;
 mod pack;
+mod threads;
 mod unpack;
 mod zip;
 
@@ -37,9 +40,11 @@ mod zip;
 mod tests;
 
 pub use archive::{Archive, MemberCheck, OpenedArchive, SealedArchive};
+pub use digest::DigestWriter;
 pub use error::{ArchiveError, Refusal};
 pub use file::ArchiveFile;
 pub use name::{Catalog, MemberName, Plist};
-pub use pack::{MakeRecord, Pack, PackOptions, PackPlan, PackedMember, pack};
+pub use pack::{MakeRecord, OnLost, Pack, PackOptions, PackPlan, PackedMember, pack};
+pub use threads::on_threads;
 pub use unpack::{Unpacked, unpack};
 pub use zip::{ArchiveLimits, Member};

@@ -8,7 +8,8 @@ use std::fmt;
 use std::io::{self, Read as _, Write};
 use std::ops::ControlFlow;
 
-use bkp_bundle::{Storage, Stored};
+use bkp_bundle::{Layout, Storage, Stored};
+use bkp_core::FileId;
 use bkp_crypto::{SealWriter, Sealing};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sha2::{Digest as _, Sha256};
@@ -100,6 +101,15 @@ impl PackPlan {
         self.replaced.insert(name, content);
     }
 
+    /// Returns true if there is a payload of this id, wherever in the bundle it lies.
+    #[must_use]
+    pub fn has_blob(&self, id: &FileId) -> bool {
+        [Layout::Sharded, Layout::Flat].into_iter().any(|layout| {
+            let name = MemberName::Blob(*id, layout);
+            self.files.binary_search_by(|(other, _)| other.cmp(&name)).is_ok()
+        })
+    }
+
     /// Returns the files with their lengths, in the order of the archive.
     #[must_use]
     pub fn files(&self) -> &[(MemberName, u64)] {
@@ -133,6 +143,9 @@ pub struct PackedMember {
 /// Makes the record of the run of what was packed.
 pub type MakeRecord<'a> = &'a mut (dyn FnMut(&[PackedMember]) -> Vec<u8> + Send);
 
+/// Hears of a payload that cannot be read and is left out.
+pub type OnLost<'a> = &'a mut (dyn FnMut(MemberName, ArchiveError) + Send);
+
 /// How an archive is written.
 #[derive(Default)]
 pub struct PackOptions<'a> {
@@ -143,15 +156,19 @@ pub struct PackOptions<'a> {
     /// Makes the last member, `bkp-run.json`, once everything else is written. It is given the
     /// files if their hashes are taken, and nothing if not.
     pub record: Option<MakeRecord<'a>>,
+    /// Hears of payloads that cannot be read, or changed, and are left out. Without it the first
+    /// one ends the run. A long one of which a part is written already ends it in any case.
+    pub lost: Option<OnLost<'a>>,
 }
 
 impl fmt::Debug for PackOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seal, hash, record } = self;
+        let Self { seal, hash, record, lost } = self;
         f.debug_struct("PackOptions")
             .field("seal", seal)
             .field("hash", hash)
             .field("record", &record.is_some())
+            .field("lost", &lost.is_some())
             .finish()
     }
 }
@@ -179,7 +196,7 @@ pub struct Pack {
 ///
 /// Fails when a file cannot be read or changed since the plan was made, when `out` fails, and when
 /// `progress` asks to stop. A file that is missing in the archive would be a loss in silence, so
-/// the first one that cannot be read ends it: a plan without that file packs the others.
+/// the first one that cannot be read ends it, unless [`PackOptions::lost`] hears of it.
 pub fn pack<W: Write + Send>(
     source: &Storage,
     plan: &PackPlan,
@@ -187,12 +204,12 @@ pub fn pack<W: Write + Send>(
     options: PackOptions<'_>,
     progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
 ) -> Result<(W, Pack), ArchiveError> {
-    let PackOptions { seal, hash, record } = options;
+    let PackOptions { seal, hash, record, lost } = options;
     let run = Run { source, plan, hash, progress };
     match seal {
-        None => run.write(out, record),
+        None => run.write(out, record, lost),
         Some(sealing) => {
-            let (sealed, packed) = run.write(SealWriter::new(out, sealing)?, record)?;
+            let (sealed, packed) = run.write(SealWriter::new(out, sealing)?, record, lost)?;
             let mut out = sealed.finish()?;
             out.flush().map_err(|source| ArchiveError::io("write", source))?;
             Ok((out, packed))
@@ -246,6 +263,7 @@ impl Run<'_> {
         &self,
         out: W,
         record: Option<MakeRecord<'_>>,
+        mut lost: Option<OnLost<'_>>,
     ) -> Result<(W, Pack), ArchiveError> {
         let mut zip = ZipWriter::new(out);
         let mut packed = Pack::default();
@@ -256,14 +274,18 @@ impl Run<'_> {
                     let before = std::mem::take(&mut ahead);
                     let (written, read) = rayon::join(
                         || self.put(&mut zip, &mut packed, before),
-                        || files.par_iter().map(|file| self.read(*file)).collect(),
+                        || files.par_iter().map(|file| self.read(*file)).collect::<Vec<_>>(),
                     );
                     written?;
-                    ahead = Result::<Vec<_>, _>::from_iter::<Vec<_>>(read)?;
+                    for (&(name, _), read) in files.iter().zip(read) {
+                        ahead.extend(without_lost(name, read, &mut lost)?);
+                    }
                 }
                 Batch::Large(name, len) => {
                     self.put(&mut zip, &mut packed, std::mem::take(&mut ahead))?;
-                    self.large(&mut zip, &mut packed, name, len)?;
+                    if let Some(file) = without_lost(name, self.open(name, len), &mut lost)? {
+                        self.large(&mut zip, &mut packed, (name, len), file)?;
+                    }
                 }
             }
         }
@@ -311,7 +333,7 @@ impl Run<'_> {
         let content = match self.plan.replaced.get(&name) {
             Some(content) => content.clone(),
             None => {
-                let mut file = self.open(name, len)?;
+                let mut file = self.stored(name, len)?;
                 let mut content = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
                 let read = (&mut file).take(len.saturating_add(1)).read_to_end(&mut content);
                 read.map_err(|error| failed(name, error))?;
@@ -325,7 +347,18 @@ impl Run<'_> {
         Ok(Read { name, crc: crc32fast::hash(&content), content, sha256 })
     }
 
-    fn open(&self, name: MemberName, len: u64) -> Result<Stored, ArchiveError> {
+    fn open(
+        &self,
+        name: MemberName,
+        len: u64,
+    ) -> Result<Box<dyn io::Read + Send + '_>, ArchiveError> {
+        Ok(match self.plan.replaced.get(&name) {
+            Some(content) => Box::new(content.as_slice()),
+            None => Box::new(self.stored(name, len)?),
+        })
+    }
+
+    fn stored(&self, name: MemberName, len: u64) -> Result<Stored, ArchiveError> {
         let file = self.source.open(&name.to_string()).map_err(|error| failed(name, error))?;
         if file.len() == len { Ok(file) } else { Err(changed(name, len)) }
     }
@@ -335,13 +368,9 @@ impl Run<'_> {
         &self,
         zip: &mut ZipWriter<W>,
         packed: &mut Pack,
-        name: MemberName,
-        len: u64,
+        (name, len): (MemberName, u64),
+        mut file: Box<dyn io::Read + Send + '_>,
     ) -> Result<(), ArchiveError> {
-        let mut file: Box<dyn io::Read + Send> = match self.plan.replaced.get(&name) {
-            Some(content) => Box::new(content.as_slice()),
-            None => Box::new(self.open(name, len)?),
-        };
         zip.begin(name, len)?;
         let (mut crc, mut sha256) = (crc32fast::Hasher::new(), Sha256::new());
         let mut done = 0;
@@ -373,6 +402,26 @@ impl Run<'_> {
         zip.end(name, len, crc.finalize())?;
         self.count(packed, PackedMember { name, len, sha256: sha256.finalize().into() });
         Ok(())
+    }
+}
+
+/// Takes what was read of a payload, or tells of one that could not be. No other file of a bundle
+/// can be done without.
+fn without_lost<T>(
+    name: MemberName,
+    read: Result<T, ArchiveError>,
+    lost: &mut Option<OnLost<'_>>,
+) -> Result<Option<T>, ArchiveError> {
+    match (read, lost) {
+        (Ok(read), _) => Ok(Some(read)),
+        (
+            Err(error @ (ArchiveError::Source { .. } | ArchiveError::SourceChanged { .. })),
+            Some(lost),
+        ) if name.is_blob() => {
+            lost(name, error);
+            Ok(None)
+        }
+        (Err(error), _) => Err(error),
     }
 }
 

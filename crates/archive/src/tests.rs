@@ -211,7 +211,7 @@ fn plans_leave_out_and_replace() {
         }
         b"{}".to_vec()
     };
-    let options = PackOptions { seal: None, hash: true, record: Some(&mut record) };
+    let options = PackOptions { hash: true, record: Some(&mut record), ..PackOptions::default() };
     let (bytes, packed) = pack(&source, &plan, Vec::new(), options, &go).unwrap();
     assert_eq!(seen, plan.files().len());
     assert_eq!((packed.files, packed.bytes), (seen as u64, plan.bytes()));

@@ -28,8 +28,7 @@ pub use patch::patch;
 pub(crate) use patch::patched;
 pub use write::encode;
 pub(crate) use write::mode;
-pub(crate) use xattr::write_xattrs;
-pub use xattr::{Xattrs, parse_xattrs};
+pub use xattr::{Xattrs, parse_xattrs, write_xattrs};
 
 /// The longest blob that is read, in bytes. Real ones have a few hundred.
 pub const MAX_BLOB: usize = 1 << 20;

@@ -22,6 +22,10 @@ pub struct Storage(Arc<dyn StorageBackend>);
 /// bundle (`Manifest.plist`, `3d/3d0d…`); a name that is not there is an error of kind
 /// [`io::ErrorKind::NotFound`]. After an error the next call is as good as the first.
 pub trait StorageBackend: fmt::Debug + Send + Sync {
+    /// Returns what sort of place it is, as the record of a run calls it: `directory`, `zip`,
+    /// `sealed`. Asked once for a run.
+    fn kind(&self) -> &'static str;
+
     /// Opens a regular file. Anything else of that name, links included, is an error of kind
     /// [`io::ErrorKind::InvalidInput`].
     ///
@@ -145,6 +149,12 @@ impl Storage {
     #[must_use]
     pub fn from_backend(backend: Arc<dyn StorageBackend>) -> Self {
         Self(backend)
+    }
+
+    /// Returns what sort of place the files are in: `directory`, `memory`, `zip`, `sealed`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.0.kind()
     }
 
     /// Opens a file of the bundle by its name, as it is stored.

@@ -50,7 +50,7 @@ pub(crate) struct NewPasswordArgs {
     pub(crate) new_password_empty: u8,
 }
 
-fn descriptor(text: &str) -> Result<u32, String> {
+pub(super) fn descriptor(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(1 | 2) => Err("it is for output".to_owned()),
         Ok(fd) => Ok(fd),

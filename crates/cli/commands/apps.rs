@@ -64,11 +64,11 @@ struct Document<'a> {
 
 pub(crate) fn run(args: &AppsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let AppsArgs { backup, json: _, password } = args;
-    let (path, opened) = open::open(backup)?;
+    let (_, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui).doing("reading");
     let backup = open::unlocked(opened, password, ui, &progress)?;
     let damaged_keys = damaged_keys(&backup);
-    let info = match bkp_toolkit::stored_info_plist(&path) {
+    let info = match bkp_toolkit::stored_info_plist(backup.bundle().storage()) {
         Ok(info) => info,
         Err(error) => {
             let message = format!("cannot read Info.plist for purchase records: {error}");

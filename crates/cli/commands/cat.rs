@@ -69,7 +69,7 @@ impl CatArgs {
 pub(crate) fn run(args: &CatArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let CatArgs { backup, name, stored, json: _, password } = args;
     let (domain, path) = exact_name(name.as_bytes())?;
-    let (_, opened) = open::open(backup)?;
+    let (_, opened) = open::open(backup, ui)?;
     if *stored
         && let Opened::Locked(locked) = &opened
         && let Some(catalog) = locked.catalog()

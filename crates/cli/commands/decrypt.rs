@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bkp_toolkit::core::Everything;
+use bkp_toolkit::bundle::{Backup, Unlocked};
+use bkp_toolkit::core::{Everything, NullMonitor};
+use bkp_toolkit::{Given, Surveyed};
 
 use crate::args::{BackupArgs, Format, PasswordArgs, RewriteArgs};
 use crate::error::CommandError;
 use crate::open;
+use crate::problems::Item;
 use crate::rewriting::{Rewriting, encrypted};
 use crate::ui::Ui;
 
@@ -57,13 +60,24 @@ impl DecryptArgs {
 
 pub(crate) fn run(args: &DecryptArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let DecryptArgs { backup, output, rewrite, password } = args;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let job = Rewriting::begin("decrypt", path, output, rewrite, ui)?;
     let backup = open::unlocked(encrypted(opened)?, password, ui, &job.progress)?;
+    warn(&backup, &job);
     let summary = if rewrite.dry_run {
         job.plan(&backup, &Everything)?
     } else {
         job.summary(bkp_toolkit::decrypt(&backup, &job.options(false), &job.progress))?
     };
     job.conclude(&backup, None, summary)
+}
+
+/// Says what a copy in plaintext does to a managed device (001-9, 001-11).
+fn warn(backup: &Backup<Unlocked>, job: &Rewriting<'_>) {
+    let Surveyed { situation, .. } =
+        bkp_toolkit::situation(backup, Given::default(), job.started.0, &NullMonitor);
+    if let Some(note) = situation.decrypt_warning() {
+        let message = format!("{} This one will not be.", note.text);
+        job.progress.report(Item::notice("encryption-enforced", message));
+    }
 }

@@ -12,7 +12,7 @@ use bkp_toolkit::bundle::Opened;
 use bkp_toolkit::core::{Fault as _, RunError};
 use bkp_toolkit::{ContentCheck, DiffError, DiffOptions, DiffReport, Side, diff_notes};
 
-use crate::args::{BackupArgs, FilterArgs, Format, PasswordArgs};
+use crate::args::{BackupArgs, FilterArgs, Format, PasswordArgs, SealArgs};
 use crate::error::{CommandError, Kind};
 use crate::open::{self, Found, damaged_keys};
 use crate::password;
@@ -32,7 +32,7 @@ use passwords::Passwords;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct DiffArgs {
-    /// The first backup: its folder, or the folder above a single backup
+    /// The first backup: its folder, the folder above a single backup, or an archive
     a: PathBuf,
 
     /// The second backup
@@ -61,6 +61,9 @@ pub(crate) struct DiffArgs {
     /// Most rounds of key derivation that a backup may ask for [default: 50000000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     max_kdf_rounds: Option<u64>,
+
+    #[command(flatten)]
+    seal: SealArgs,
 
     #[command(flatten)]
     password: PasswordArgs,
@@ -106,8 +109,11 @@ pub(crate) fn run(args: &DiffArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let rules = rules::build(filters)?;
     let find = |side, backup: &PathBuf| {
         let max_kdf_rounds = args.max_kdf_rounds;
-        open::find(&BackupArgs { backup: backup.clone(), max_kdf_rounds })
-            .map_err(|error| about(error, side))
+        open::find(
+            &BackupArgs { backup: backup.clone(), max_kdf_rounds, seal: args.seal.clone() },
+            ui,
+        )
+        .map_err(|error| about(error, side))
     };
     let found = [find(Side::A, &args.a)?, find(Side::B, &args.b)?];
     let [a, b] = &found;

@@ -50,10 +50,10 @@ Exit codes:
   0 all written                   2 usage, or the backup is encrypted already
   3 some items could not be read or written (listed)
   4 written, with warnings only   10 not a backup
-  13 a password is needed         15 key material damaged
-  21 hostile content refused      30 OUT is not empty
-  32 no space left                33 permission denied
-  130, 143 interrupted, and nothing is left of OUT";
+  12 wrong password of an archive 13 a password is needed
+  15 key material damaged         21 hostile content refused
+  30 OUT is not empty             32 no space left
+  33 permission denied            130, 143 interrupted, and nothing is left of OUT";
 
 impl EncryptArgs {
     pub(crate) fn format(&self) -> Format {
@@ -64,7 +64,7 @@ impl EncryptArgs {
 pub(crate) fn run(args: &EncryptArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let EncryptArgs { backup, output, kdf_iterations, rewrite, new_password } = args;
     password::check_new(new_password, None)?;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let job = Rewriting::begin("encrypt", path, output, rewrite, ui)?;
     let backup = plain(opened)?;
     let summary = if rewrite.dry_run {

@@ -12,7 +12,7 @@ use bkp_toolkit::bundle::{Backup, Unlocked};
 use bkp_toolkit::core::{Entry, Report, RunError, Select};
 use bkp_toolkit::policy::{Rules, Selection};
 use bkp_toolkit::restore::{Extracted, RunCounts};
-use bkp_toolkit::{ExtractError, ExtractOptions, Hashes, NamePolicy};
+use bkp_toolkit::{ExtractError, ExtractOptions, Hashes, NamePolicy, StagingRows};
 
 use crate::args::{BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs};
 use crate::destination::{refuse_full, refuse_source};
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
         args;
     let started = Rfc3339::now();
     let rules = rules::build(filters)?;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui);
     let target = match (asked, output) {
         (Some(name), _) => {
@@ -182,6 +182,8 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
             selection,
             hashes,
             output: None,
+            rows: &StagingRows::default(),
+            staging: None,
         };
         let written = record.write(backup.bundle(), target)?;
         summary.run_record = Some(written.to_string_lossy().into_owned());

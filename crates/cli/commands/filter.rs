@@ -3,14 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bkp_toolkit::bundle::{Backup, Opened, Unlocked};
 use bkp_toolkit::core::{Entry, Select};
-use bkp_toolkit::policy::Selection;
+use bkp_toolkit::policy::{FilterPlan, Selection};
+use bkp_toolkit::{Given, GivenFiles, StagingRows, StagingSelect, Surveyed};
 
-use crate::args::{BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs, RewriteArgs};
+use crate::args::{
+    BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs, PolicyArg, RewriteArgs,
+};
+use crate::display::Rfc3339;
 use crate::error::CommandError;
 use crate::explain::{Explained, explain};
 use crate::progress::Progress;
 use crate::rewriting::Rewriting;
+use crate::staging::{self, ManagementSummary};
 use crate::ui::Ui;
 use crate::{open, rules};
 
@@ -20,6 +26,10 @@ use crate::{open, rules};
 /// folders above what is kept come along, and so do the journals of databases. Files are taken as
 /// they are stored: only the catalog is decrypted. OUT appears at the end, by one rename; beside
 /// it OUT.bkp-run.json lists every row left out and the rule that said so.
+///
+/// A policy file leaves out what should not be in any backup: data of apps that are not to be
+/// backed up, with their plug-ins and the groups that are proved to be theirs alone, and managed
+/// books where they are disallowed. It counts after the filters, and leaves out no profile.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct FilterCommand {
@@ -34,6 +44,9 @@ pub(crate) struct FilterCommand {
     /// change of both
     #[arg(long)]
     link: bool,
+
+    #[command(flatten)]
+    policy: PolicyArg,
 
     #[command(flatten)]
     explain: ExplainArg,
@@ -52,10 +65,10 @@ const AFTER_HELP: &str = "\
 Examples:
   bkp filter BACKUP -o OUT --exclude 'CameraRollDomain' --password-file pw.txt
   bkp filter BACKUP -o OUT --include 'HomeDomain:Library/SMS' --include 'MediaDomain'
-  bkp filter BACKUP -o OUT --rules rules.txt --dry-run
+  bkp filter BACKUP -o OUT --policy policy.toml --dry-run
 
 Exit codes:
-  0 all written                   2 usage, or a bad rule
+  0 all written                   2 usage, a bad rule or policy file
   3 some items could not be read or written (listed)
   4 written, with warnings only   10 not a backup
   12 wrong password               13 a password is needed
@@ -70,25 +83,65 @@ impl FilterCommand {
 }
 
 pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let FilterCommand { backup, output, link, explain: asked, rewrite, password, filters } = args;
+    let FilterCommand {
+        backup,
+        output,
+        link,
+        policy: PolicyArg { policy },
+        explain: asked,
+        rewrite,
+        password,
+        filters,
+    } = args;
     let rules = rules::build(filters)?;
-    let (path, opened) = open::open(backup)?;
-    let target = match (&asked.explain, output) {
-        (Some(name), _) => {
-            let judge = |entry: &Entry| Explained::from(&rules.explain(entry));
-            return explain(opened, name, &judge, password, ui, &Progress::new(ui));
+    let files = GivenFiles { policy: policy.as_deref(), ..GivenFiles::default() };
+    let given = staging::given(&files)?;
+    let (path, mut opened) = open::open(backup, ui)?;
+    if let Some(name) = &asked.explain {
+        let progress = Progress::new(ui);
+        // Rules need names alone, and a policy what files say.
+        let mut decided = None;
+        if policy.is_some() {
+            let backup = open::unlocked(opened, password, ui, &progress)?;
+            decided = Some(by_policy(&backup, given, &progress));
+            opened = Opened::Unlocked(backup);
         }
-        (None, output) => output.as_deref().unwrap_or(Path::new("")),
-    };
-    let job = Rewriting::begin("filter", path, target, rewrite, ui)?;
+        let judge = |entry: &Entry| {
+            let explained = Explained::from(&rules.explain(entry));
+            let because = decided.as_ref().and_then(|plan| plan.leave_out.because(entry));
+            match because.filter(|_| explained.keep) {
+                Some(because) => {
+                    Explained { keep: false, text: format!("left out: {}", because.text) }
+                }
+                None => explained,
+            }
+        };
+        return explain(opened, name, &judge, password, ui, &progress);
+    }
+    let target = output.as_deref().unwrap_or(Path::new(""));
+    let mut job = Rewriting::begin("filter", path, target, rewrite, ui)?;
     let backup = open::unlocked(opened, password, ui, &job.progress)?;
-    let selection =
-        (!rules.keep_everything()).then(|| Selection::of_source(&backup, &rules)).transpose()?;
-    let select: &dyn Select = match &selection {
-        Some(selection) => selection,
+    let decided = policy.as_ref().map(|_| by_policy(&backup, given, &job.progress));
+    let staging;
+    let judge: &dyn Select = match &decided {
+        Some(plan) => {
+            staging = StagingSelect { rules: &rules, leave_out: &plan.leave_out };
+            &staging
+        }
         None => &rules,
     };
-    let summary = if rewrite.dry_run {
+    let keeps = decided.as_ref().is_none_or(|plan| plan.leave_out.keeps_everything());
+    let selection = (!rules.keep_everything() || !keeps)
+        .then(|| Selection::of_source(&backup, judge))
+        .transpose()?;
+    let select: &dyn Select = match &selection {
+        Some(selection) => selection,
+        None => judge,
+    };
+    if let Some(plan) = &decided {
+        job.rows = StagingRows::of(&backup, select, &plan.leave_out);
+    }
+    let mut summary = if rewrite.dry_run {
         job.plan(&backup, select)?
     } else {
         job.summary(bkp_toolkit::filter(&backup, select, &job.options(*link), &job.progress))?
@@ -96,5 +149,14 @@ pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandErro
     for item in rules::unmatched(&rules) {
         job.progress.report(item);
     }
+    summary.management =
+        decided.as_ref().map(|plan| ManagementSummary::of_filter(&job.rows, &plan.notes));
     job.conclude(&backup, selection.as_ref(), summary)
+}
+
+/// Decides what the policy leaves out.
+fn by_policy(backup: &Backup<Unlocked>, given: Given, progress: &Progress<'_>) -> FilterPlan {
+    let Surveyed { situation, .. } =
+        bkp_toolkit::situation(backup, given, Rfc3339::now().0, progress);
+    situation.filter()
 }

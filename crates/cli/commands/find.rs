@@ -112,7 +112,7 @@ pub(crate) fn run(args: &FindArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         null: listing.null,
         hash: *hash || (wanted.is_some() && ui.format != Format::Text),
     };
-    let (_, opened) = open::open(backup)?;
+    let (_, opened) = open::open(backup, ui)?;
     if let ExplainArg { explain: Some(name) } = asked {
         let judge = |entry: &Entry| query.explain(entry);
         return explain(opened, name, &judge, password, ui, &Progress::new(ui));

@@ -1,25 +1,25 @@
 //! `bkp generate`: a synthetic backup for tests and measurements.
 //!
-//! The bundle is written by the generator of the tests, `bkp-testkit`, which shares no code with
-//! what reads bundles. That makes it a second opinion, and a poor keeper of secrets: it holds the
-//! password in ordinary memory and derives all keys from the seed. Whoever knows the seed can open
-//! the bundle; it is made of noise, and protects nothing.
+//! What it holds follows from a seed; how it is stored is the business of the writer of all other
+//! bundles. The generator of the tests writes the same plan by code of its own, and a test holds
+//! the two against each other.
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use bkp_testkit::{BulkProgress, BulkSpec, Counts, Encryption, Filler, SizeMix};
-use bkp_toolkit::core::Fault as _;
-use bkp_toolkit::restore::{RestoreError, RunCounts, Staging};
+use bkp_toolkit::core::RunError;
+use bkp_toolkit::crypto::{KdfParams, KdfProgress, Passphrase};
+use bkp_toolkit::restore::{BundleSummary, RunCounts, RunOutput};
+use bkp_toolkit::synth::{Counts, Filler, Plan, SizeMix, SynthSpec};
+use bkp_toolkit::{GenerateError, GenerateLock, GenerateOptions, generate};
 
 use crate::args::{Format, PasswordArgs, parse_size};
+use crate::destination::refuse_full;
 use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind};
 use crate::json::{SCHEMA_VERSION, write_line};
@@ -30,10 +30,11 @@ use crate::ui::{self, Ui};
 
 /// Write a synthetic backup for tests and measurements
 ///
-/// Names, sizes and databases have the shape of a real device's; the content is noise. Everything
-/// follows from the seed: the same options give the same bytes. OUT appears at the end, by one
-/// rename; beside it OUT.bkp-run.json tells what was done. Keys follow from the seed too, so
-/// encryption hides nothing here.
+/// Names, sizes and databases have the shape of a real device's; the content is noise, and there
+/// is no keychain. All content follows from the seed: the same options give the same files, and
+/// without encryption the same bytes of the whole backup. Keys do not follow from it: those of an
+/// encrypted backup are random. OUT appears at the end, by one rename; beside it OUT.bkp-run.json
+/// tells what was done.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct GenerateArgs {
@@ -75,8 +76,8 @@ pub(crate) struct GenerateArgs {
 
     /// Rounds of the first stage of key derivation; the second has 10,000 [default: 10000000]
     #[arg(long, value_name = "N", requires = "encrypted")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=MOST_ROUNDS))]
-    kdf_iterations: Option<u32>,
+    #[arg(value_parser = rounds)]
+    kdf_iterations: Option<NonZeroU32>,
 
     /// Make files of zeros that take no space; not for encrypted backups
     #[arg(long)]
@@ -90,7 +91,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     json: bool,
 
-    /// Number of worker threads; the bytes do not depend on it [default: one for each processor]
+    /// Number of worker threads; the content does not depend on it [default: one for each processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
@@ -110,12 +111,8 @@ Exit codes:
   32 no space left                33 permission denied
   130, 143 interrupted, and nothing is left of OUT";
 
-/// Rounds of a device's first stage of key derivation (FORMAT.md 3).
-const ROUNDS: u32 = 10_000_000;
-/// Rounds of the second stage.
-const SECOND_ROUNDS: u32 = 10_000;
 /// With the second stage, the most that this program opens unless told otherwise.
-const MOST_ROUNDS: i64 = 50_000_000 - SECOND_ROUNDS as i64;
+const MOST_ROUNDS: u32 = 50_000_000 - KdfParams::DEVICE_ROUNDS.get();
 /// The most files and rows.
 const MOST: usize = 1_000_000_000;
 
@@ -124,6 +121,13 @@ fn count(text: &str) -> Result<usize, String> {
         Ok(count) if count <= MOST => Ok(count),
         Ok(_) => Err(format!("at most {MOST}")),
         Err(_) => Err("not a number".to_owned()),
+    }
+}
+
+fn rounds(text: &str) -> Result<NonZeroU32, String> {
+    match text.parse::<NonZeroU32>() {
+        Ok(rounds) if rounds.get() <= MOST_ROUNDS => Ok(rounds),
+        _ => Err(format!("not a number from 1 to {MOST_ROUNDS}")),
     }
 }
 
@@ -150,12 +154,9 @@ impl GenerateArgs {
         if self.json { Format::Json } else { Format::Text }
     }
 
-    /// Returns what is to be written, but for the password.
-    fn spec(&self) -> BulkSpec {
-        let Self { output: _, seed, files, total, rows, fill, dist, plain: _, .. } = self;
-        let Self { encrypted: _, kdf_iterations: _, sparse, dry_run: _, json: _, .. } = self;
-        let Self { threads, password: _, .. } = self;
-        BulkSpec {
+    fn spec(&self) -> SynthSpec {
+        let Self { seed, files, total, rows, fill, dist, sparse, .. } = self;
+        SynthSpec {
             seed: *seed,
             files: *files,
             total: *total,
@@ -169,31 +170,16 @@ impl GenerateArgs {
                 FillArg::MissingFiles => Filler::MissingFiles,
             },
             sparse: *sparse,
-            encryption: None,
-            threads: *threads,
         }
-    }
-
-    /// Returns how the bundle is encrypted, under a password that is yet to come.
-    fn encryption(&self) -> Option<Encryption> {
-        let dpic = Some(self.kdf_iterations.unwrap_or(ROUNDS));
-        let password = String::new();
-        self.encrypted.then_some(Encryption { password, dpic, iterations: SECOND_ROUNDS })
     }
 
     /// Refuses what makes no sense together.
     fn check(&self) -> Result<(), CommandError> {
         let usage = |message| Err(CommandError::new(Kind::Usage, "usage", message));
-        let PasswordArgs { password_file, password_command, password_fd, password_empty } =
-            &self.password;
-        let given = password_file.is_some()
-            || password_command.is_some()
-            || password_fd.is_some()
-            || *password_empty;
         if self.sparse && self.encrypted {
             return usage("--sparse cannot be used with --encrypted: ciphertext is never sparse");
         }
-        if given && !self.encrypted {
+        if password::is_given(&self.password) && !self.encrypted {
             return usage("a password is given, and --encrypted is not");
         }
         if self.files == 0 && self.total.is_some_and(|total| total > 0) {
@@ -204,26 +190,26 @@ impl GenerateArgs {
 }
 
 pub(crate) fn run(args: &GenerateArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let GenerateArgs { output, dry_run, password, .. } = args;
+    let GenerateArgs { output, dry_run, .. } = args;
     let started = Rfc3339::now();
     args.check()?;
-    let mut spec = BulkSpec { encryption: args.encryption(), ..args.spec() };
-    let planned = spec.plan().map_err(|error| failed(&error, ui))?;
+    let plan = Plan::new(&args.spec(), None)
+        .map_err(|error| CommandError::of(Kind::Usage, "usage", &error))?;
+    let planned = plan.counts();
     refuse_full(output)?;
     let mut summary = Summary::new(args, &planned);
     if !dry_run {
-        if let Some(encryption) = &mut spec.encryption {
-            let read = password::read(password, &ui.stop).map_err(asked_in_vain)?;
-            read.expose_secret().clone_into(&mut encryption.password);
+        let made = write(args, &plan, ui)?;
+        let written = (made.stored_bytes, made.files);
+        if written != (summary.blob_bytes, summary.blobs as u64) {
+            let message = "the backup does not hold what was planned";
+            return Err(CommandError::new(Kind::Failed, "generator-contradicts-itself", message));
         }
-        let written = write(&spec, output, &planned, ui);
-        if let Some(encryption) = &mut spec.encryption {
-            zeroize::Zeroize::zeroize(&mut encryption.password);
-        }
-        written?;
         let rows = planned.rows as u64;
         let counts = RunCounts { listed: rows, done: rows, ..RunCounts::default() };
-        let record = record::write_generated("generate", started, counts, output)?;
+        let manifest_sha256 = made.catalog_sha256.iter().map(|b| format!("{b:02x}")).collect();
+        let made = RunOutput { manifest_sha256 };
+        let record = record::write_generated("generate", started, counts, made, output)?;
         summary.run_record = Some(record.to_string_lossy().into_owned());
     }
     let mut out = ui::stdout()?;
@@ -235,52 +221,38 @@ pub(crate) fn run(args: &GenerateArgs, ui: &Ui) -> Result<ExitCode, CommandError
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the bundle out of sight and moves it into place.
-fn write(spec: &BulkSpec, output: &Path, planned: &Counts, ui: &Ui) -> Result<(), CommandError> {
-    let staging = Staging::begin(output, false).map_err(|error| not_staged(&error))?;
-    let progress = Progress::new(ui);
-    let rows = planned.rows as u64;
-    let watch = |done: BulkProgress| {
-        if let BulkProgress::Payloads { entries, bytes } = done {
-            // Workers are some entries ahead of the last one that is wanted.
-            let entries = (entries.min(rows), rows);
-            progress.phase("generating", (bytes, planned.content_bytes), entries);
-        }
-        if ui.stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+fn write(args: &GenerateArgs, plan: &Plan, ui: &Ui) -> Result<BundleSummary, CommandError> {
+    let GenerateArgs { output, encrypted, kdf_iterations, threads, password, .. } = args;
+    let passphrase = match encrypted {
+        true => Some(Passphrase::new(password::read(password, &ui.stop).map_err(asked_in_vain)?)),
+        false => None,
     };
-    let written = spec.write_watched(&staging.path(), &watch);
+    let lock = passphrase
+        .as_ref()
+        .map(|passphrase| GenerateLock { passphrase, kdf_rounds: *kdf_iterations });
+    let options = GenerateOptions { target: output.clone(), threads: *threads };
+    let progress = Progress::new(ui).doing("generating");
+    let mut derived = |KdfProgress { done, total }| progress.key_derivation(done, total);
+    let made = generate(plan, lock.as_ref(), &options, &mut derived, &progress);
     progress.finish();
-    let written = written.map_err(|error| failed(&error, ui))?;
-    if written != *planned {
-        let message = "the generator did not write what it had planned";
-        return Err(CommandError::new(Kind::Failed, "generator-contradicts-itself", message));
-    }
-    staging.finish().map_err(|error| not_staged(&error))?;
-    Ok(())
+    made.map_err(|error| failed(error, ui))
 }
 
-fn failed(error: &io::Error, ui: &Ui) -> CommandError {
-    match error.kind() {
-        io::ErrorKind::Interrupted if ui.stop.requested() => ui.stop.error(),
-        io::ErrorKind::InvalidInput => CommandError::of(Kind::Usage, "usage", error),
-        _ => CommandError::of(Kind::Failed, "cannot-write", error),
-    }
-}
-
-fn not_staged(error: &RestoreError) -> CommandError {
-    let mut failed = CommandError::of_fault(error);
-    if error.code() == "destination-not-empty" {
-        failed.help = vec!["name a new folder".to_owned()];
-    }
-    failed
-}
-
-/// Refuses a destination that has something in it, before a password is asked for, which takes a
-/// person's time. Anything else that may be wrong with it is found when it is written.
-fn refuse_full(output: &Path) -> Result<(), CommandError> {
-    match std::fs::read_dir(output).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => Err(not_staged(&RestoreError::DestinationNotEmpty { path: output.to_owned() })),
-        _ => Ok(()),
+fn failed(error: GenerateError, ui: &Ui) -> CommandError {
+    match error {
+        _ if ui.stop.requested() => ui.stop.error(),
+        GenerateError::Run(error) => match *error {
+            RunError::Sink(error) => {
+                let mut failed = CommandError::of_fault(&error);
+                if failed.code == "destination-not-empty" {
+                    failed.help = vec!["name a new folder".to_owned()];
+                }
+                failed
+            }
+            RunError::Cancelled => ui.stop.error(),
+            error => CommandError::of(Kind::Failed, "run-failed", &error),
+        },
+        error => CommandError::of(Kind::Failed, "cannot-write", &error),
     }
 }
 
@@ -305,7 +277,7 @@ struct Summary {
     run_record: Option<String>,
     seed: u64,
     encrypted: bool,
-    kdf_iterations: Option<u32>,
+    kdf_iterations: Option<NonZeroU32>,
     sparse: bool,
     /// Rows in the catalog.
     entries: usize,
@@ -322,8 +294,8 @@ struct Summary {
 
 impl Summary {
     fn new(args: &GenerateArgs, counts: &Counts) -> Self {
-        let Counts { rows, files, directories, symlinks, other: _, .. } = *counts;
-        let Counts { content_bytes, blobs, blob_bytes, .. } = *counts;
+        let Counts { rows, files, directories, symlinks, missing, bytes, padded_bytes } = *counts;
+        let rounds = args.kdf_iterations.unwrap_or(KdfParams::DEVICE_OUTER_ROUNDS);
         Self {
             schema_version: SCHEMA_VERSION,
             kind: "generate",
@@ -332,15 +304,15 @@ impl Summary {
             run_record: None,
             seed: args.seed,
             encrypted: args.encrypted,
-            kdf_iterations: args.encryption().and_then(|encryption| encryption.dpic),
+            kdf_iterations: args.encrypted.then_some(rounds),
             sparse: args.sparse,
             entries: rows,
             files,
             directories,
             symlinks,
-            bytes: content_bytes,
-            blobs,
-            blob_bytes,
+            bytes,
+            blobs: files - missing,
+            blob_bytes: if args.encrypted { padded_bytes } else { bytes },
         }
     }
 
@@ -355,7 +327,9 @@ impl Summary {
             Name(output.as_os_str().as_bytes())
         )?;
         let lock = match self.kdf_iterations {
-            Some(rounds) => format!("encrypted with {rounds} + {SECOND_ROUNDS} rounds"),
+            Some(rounds) => {
+                format!("encrypted with {rounds} + {} rounds", KdfParams::DEVICE_ROUNDS)
+            }
             None => "not encrypted".to_owned(),
         };
         let sparse = if self.sparse { ", of zeros that take no space" } else { "" };

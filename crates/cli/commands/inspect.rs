@@ -54,7 +54,7 @@ impl InspectArgs {
 
 pub(crate) fn run(args: &InspectArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let InspectArgs { backup, json: _, unlock, password } = args;
-    let Found { path, bundle } = open::find(backup)?;
+    let Found { path, bundle, archive: _ } = open::find(backup, ui)?;
     let mut opened = bundle.open_catalog();
     let mut damaged = 0;
     if matches!(opened, Ok(Opened::Locked(_))) && (*unlock || password::is_given(password)) {

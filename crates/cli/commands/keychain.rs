@@ -77,7 +77,7 @@ pub(crate) fn run(args: &KeychainArgs, ui: &Ui) -> Result<ExitCode, CommandError
     let KeychainArgs { backup, json: _, reveal, output, password } = args;
     // Before the password is asked for, which takes a person's time.
     let file = output.as_deref().map(NewFile::at).transpose()?;
-    let (_, opened) = open::open(backup)?;
+    let (_, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui);
     let backup = open::unlocked(opened, password, ui, &progress)?;
     let secrets = if *reveal { Secrets::Revealed } else { Secrets::Hidden };

@@ -94,7 +94,7 @@ pub(crate) fn run(args: &LsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         args;
     let look = Look { kind: "ls", long: listing.long, null: listing.null, hash: false };
     let list = List { rules: rules::build(filters)?, sort: *sort, look, ui };
-    let (_, opened) = open::open(backup)?;
+    let (_, opened) = open::open(backup, ui)?;
     if let Some(name) = asked {
         let judge = |entry: &Entry| Explained::from(&list.rules.explain(entry));
         return explain(opened, name, &judge, password, ui, &Progress::new(ui));

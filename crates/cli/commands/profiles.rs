@@ -63,7 +63,7 @@ struct Document<'a> {
 
 pub(crate) fn run(args: &ProfilesArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let ProfilesArgs { backup, json: _, password } = args;
-    let (_, opened) = open::open(backup)?;
+    let (_, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui).doing("reading");
     let backup = open::unlocked(opened, password, ui, &progress)?;
     let damaged_keys = damaged_keys(&backup);

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &RekeyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let RekeyArgs { backup, output, full, link, kdf_iterations, rewrite, password, new_password } =
         args;
     password::check_new(new_password, Some(password))?;
-    let (path, opened) = open::open(backup)?;
+    let (path, opened) = open::open(backup, ui)?;
     let job = Rewriting::begin("rekey", path, output, rewrite, ui)?;
     let backup = open::unlocked(encrypted(opened)?, password, ui, &job.progress)?;
     let summary = if rewrite.dry_run {

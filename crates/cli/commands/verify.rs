@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use bkp_toolkit::bundle::Opened;
+use bkp_toolkit::bundle::{Bundle, Opened};
 use bkp_toolkit::core::{Entry, Monitor, Problem, RunError, Stage};
 use bkp_toolkit::{
     Finding, RecordedRun, Restorable, Subset, Verification, VerifyError, VerifyOptions,
@@ -130,8 +130,8 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let VerifyArgs { backup, read_data_subset, sqlite, all, threads, password, against, .. } = args;
     let against = against.as_deref().map(recorded).transpose()?;
     let reads_files = args.reads() || against.as_ref().is_some_and(|run| !run.files.is_empty());
-    let Found { path, bundle } = open::find(backup)?;
-    let restorable = args.restorable.then(|| Restorable { names: names_in(&path) });
+    let Found { path, bundle, archive } = open::find(backup, ui)?;
+    let restorable = args.restorable.then(|| Restorable { names: names_in(&bundle) });
     let progress = Progress::new(ui).doing("verifying");
     // Digests need no password, so none is asked for where the catalog has them in clear.
     let stored = match reads_files || password::is_given(password) {
@@ -158,6 +158,7 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         keep,
         against,
         restorable,
+        archive,
     };
     let output = Output { format: ui.format, sink: Mutex::new(Sink::new()?), progress: &progress };
     output.sink().begin(ui.format);
@@ -189,10 +190,11 @@ fn check(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     })
 }
 
-/// Lists a folder. What cannot be listed here cannot be read as a backup either.
-fn names_in(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+/// Lists the top of the bundle. What cannot be listed here cannot be read as a backup either.
+fn names_in(bundle: &Bundle) -> Vec<String> {
+    let mut names = Vec::new();
+    let listed = bundle.storage().list("", &mut |name, _| names.push(name.to_owned()));
+    if listed.is_err() { Vec::new() } else { names }
 }
 
 /// Reads a run record.
@@ -215,6 +217,7 @@ fn refused(error: VerifyError, ui: &Ui) -> CommandError {
         VerifyError::CatalogLocked | VerifyError::DataLocked => {
             CommandError::of(Kind::PasswordNeeded, "password-needed", &error)
         }
+        VerifyError::Archive(error) => CommandError::of_fault(&error),
         error => CommandError::of(Kind::Failed, "run-failed", &error),
     }
 }

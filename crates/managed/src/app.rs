@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use bkp_bundle::{Bundle, BundlePayloads, BundleRecord, Catalog, Opened};
+use bkp_bundle::{Backup, Bundle, BundlePayloads, BundleRecord, Catalog, Opened, Unlocked};
 use bkp_core::{Domain, DomainKind, Entry, EntryKind, Source as _};
 use serde::Serialize;
 
@@ -246,6 +246,16 @@ pub fn survey_apps(
         Opened::Locked(_) => None,
     };
     Some(of(bundle, catalog, payloads, managed, info))
+}
+
+/// Surveys the apps of a backup that is open, as [`survey_apps`] does.
+#[must_use]
+pub fn survey_apps_of(
+    backup: &Backup<Unlocked>,
+    managed: &[ManagedApp],
+    info: Option<&[u8]>,
+) -> AppSurvey {
+    of(backup.bundle(), backup.catalog(), Some(backup.payloads()), managed, info)
 }
 
 fn of(

@@ -33,6 +33,7 @@ mod app;
 mod audit;
 mod book;
 mod cloud;
+mod computed;
 mod enrolment;
 mod error;
 mod identity;
@@ -47,11 +48,13 @@ mod survey;
 mod time;
 
 pub use app::{
-    App, AppSurvey, DataSize, Group, Guess, ManagedApp, Plugin, Signal, SignalStrength, survey_apps,
+    App, AppSurvey, DataSize, Group, Guess, ManagedApp, Plugin, Signal, SignalStrength,
+    survey_apps, survey_apps_of,
 };
 pub use audit::{Exposure, ExposureKind, audit};
 pub use book::{Book, Books};
 pub use cloud::CloudConfiguration;
+pub use computed::SettingsOfProfiles;
 pub use enrolment::{Enrolment, EnrolmentKind, Evidence};
 pub use error::{FileName, ManagedError};
 pub use identity::{Dates, Identity};

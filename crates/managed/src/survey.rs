@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::audit::Audit;
 use crate::book::{self, Shelf};
+use crate::computed::{Settings, SettingsOfProfiles};
 use crate::enrolment::conclude;
 use crate::error::FileName;
 use crate::keys::Keys;
@@ -43,6 +44,8 @@ pub struct Survey {
     pub listed_profiles: Vec<ListedProfile>,
     /// Restrictions in force, and where each was read.
     pub restrictions: Vec<Restriction>,
+    /// Files of computed settings in which values were found that a profile set.
+    pub settings_of_profiles: Vec<SettingsOfProfiles>,
     /// Managed apps by `MDMAppManagement.plist`; `None` where there is none.
     pub managed_apps: Option<Vec<ManagedApp>>,
     /// Managed books.
@@ -162,7 +165,7 @@ fn of(bundle: &Bundle, catalog: &Catalog, payloads: Option<&BundlePayloads>) -> 
     if !bundle.is_encrypted() {
         survey.exposures = audit.finish();
     }
-    let mut contents = Contents { survey, shelf };
+    let mut contents = Contents { survey, shelf, settings: Settings::default() };
     match payloads {
         Some(payloads) => {
             let mut reader = Reader::new(payloads);
@@ -178,8 +181,9 @@ fn of(bundle: &Bundle, catalog: &Catalog, payloads: Option<&BundlePayloads>) -> 
             }
         }
     }
-    let Contents { mut survey, shelf } = contents;
+    let Contents { mut survey, shelf, settings } = contents;
     survey.books = shelf.finish();
+    survey.settings_of_profiles = settings.finish(&survey.profiles);
     finish(&mut survey, complete);
     survey
 }
@@ -205,6 +209,7 @@ impl Walk {
             profiles: Vec::new(),
             listed_profiles: Vec::new(),
             restrictions: Vec::new(),
+            settings_of_profiles: Vec::new(),
             managed_apps: None,
             books: Books::default(),
             profile_events: Vec::new(),
@@ -284,6 +289,7 @@ fn is_read(kind: StateKind) -> bool {
             | StateKind::CloudConfigurationSetAside
             | StateKind::PayloadManifest
             | StateKind::ProfileTruth
+            | StateKind::UserSettings
             | StateKind::Truth
             | StateKind::EffectiveUserSettings
             | StateKind::PublicEffectiveUserSettings
@@ -312,6 +318,7 @@ fn is_sign(kind: StateKind) -> bool {
 struct Contents {
     survey: Survey,
     shelf: Shelf,
+    settings: Settings,
 }
 
 impl Contents {
@@ -344,6 +351,7 @@ impl Contents {
 
     fn take(&mut self, file: StateFile, dictionary: &Dictionary, entry: &Entry) {
         let keys = Keys(dictionary);
+        self.settings.see(&file, keys);
         let survey = &mut self.survey;
         if let Some(source) = RestrictionSource::of(file.kind) {
             return restriction::read(keys, source, file.home, &mut survey.restrictions);

@@ -59,6 +59,7 @@
 
 mod apps;
 mod books;
+mod checklist;
 mod era;
 mod error;
 mod identity;
@@ -74,12 +75,14 @@ mod selection;
 mod sqlite;
 mod strip;
 pub mod tables;
+mod windows;
 
 pub use apps::{
     AppDecision, AppDecisions, AppFacts, AppFlags, AppNote, AppRule, AppStatement, DomainRule,
     GroupOwners, Purpose, Signal, decide_apps,
 };
 pub use books::is_managed_book;
+pub use checklist::{Answer, CheckedStep};
 pub use era::{Era, OsVersion, OsVersionError};
 pub use error::PolicyError;
 pub use identity::{
@@ -101,3 +104,4 @@ pub use requirement::{Ground, Requirement};
 pub use rules::{EntryPatterns, EntryType, Explanation, Reason, Rules, RulesBuilder};
 pub use selection::{Counts, Dropped, Selection};
 pub use strip::{Action, StripRule, StripSet};
+pub use windows::{WindowsFacts, WindowsJoin, WindowsRelease, WindowsReleaseError};

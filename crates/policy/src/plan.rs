@@ -217,6 +217,19 @@ impl Plan {
         if self.needs_reason && reason.is_none_or(|reason| reason.trim().is_empty()) {
             return Err(Refusal::ReasonNeeded);
         }
+        self.would_leave_out()
+    }
+
+    /// Returns what a copy would leave out, were a reason given where one is needed: to show, and
+    /// not to make the copy by.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the plan is refused.
+    pub fn would_leave_out(&self) -> Result<LeaveOut<'_>, Refusal> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
         match &self.identity {
             Identity::Different(proof) => Ok(LeaveOut::for_restore(
                 proof,

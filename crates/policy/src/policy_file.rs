@@ -9,6 +9,7 @@ use crate::apps::{AppFacts, AppFlags, AppStatement, GroupOwners, Signal};
 use crate::era::OsVersion;
 use crate::identity::{Serial, TargetIdentity, Udid};
 use crate::tables::{AppType, Assignment};
+use crate::windows::WindowsFacts;
 
 /// The most bytes of a policy file that are read: 1 MiB.
 pub const MAX_POLICY_FILE: usize = 1 << 20;
@@ -258,5 +259,16 @@ impl PolicyFile {
     /// is not known or a value that a key cannot have. All but the first name line and key.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, PolicyError> {
         read::parse(name, bytes)
+    }
+}
+
+impl WindowsFacts {
+    /// Reads a file of facts. `name` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`PolicyFile::parse`] does.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, PolicyError> {
+        read::windows(name, bytes)
     }
 }

@@ -22,6 +22,7 @@ mod tests;
 pub use audit::{AUDIT, AuditClass};
 pub use checklist::{
     CHECKLIST, Check, ChecklistRow, WINDOWS, WINDOWS_AS_OF, WindowsCapability, WindowsCondition,
+    WindowsFact,
 };
 pub(crate) use conflicts::conflict;
 pub use conflicts::{CONFLICTS, Conflict};

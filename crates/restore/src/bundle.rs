@@ -53,6 +53,9 @@ pub enum PayloadForm {
     Stored,
     /// In plaintext, without keys.
     Plain,
+    /// In plaintext, without keys, and with a hole for each stretch of zeros of 64 KiB and for
+    /// zeros at the end, which then take no space on the disk.
+    Sparse,
     /// Each under a fresh key, which the key of its protection class wraps.
     Encrypted(Arc<ClassKeys>),
 }

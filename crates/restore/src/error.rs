@@ -86,6 +86,12 @@ pub enum RestoreError {
         /// The destination.
         path: PathBuf,
     },
+    /// The file to be written exists.
+    #[error("{} exists", path.display())]
+    DestinationExists {
+        /// The destination.
+        path: PathBuf,
+    },
     /// The destination exists and is no directory.
     #[error("{} exists and is not a directory", path.display())]
     DestinationNotDirectory {
@@ -205,6 +211,7 @@ impl Fault for RestoreError {
             Self::ParentNotDirectory { .. } => "parent-not-directory",
             Self::RootNotDirectory { .. } => "root-not-directory",
             Self::DestinationNotEmpty { .. } => "destination-not-empty",
+            Self::DestinationExists { .. } => "destination-exists",
             Self::DestinationNotDirectory { .. } => "destination-not-directory",
             Self::DestinationIsMountPoint { .. } => "destination-mount-point",
             Self::ParentMissing { .. } => "parent-missing",

@@ -44,5 +44,8 @@ pub use bundle::{
 pub use error::RestoreError;
 pub use extract::{ExtractDir, ExtractOptions, ExtractStager, Extracted, Late, Staged};
 pub use names::{Naming, Twins, TwinsWalk, decode};
-pub use record::{RunCounts, RunFile, RunItem, RunLeftOut, RunOutput, RunRecord, RunSource};
-pub use staging::Staging;
+pub use record::{
+    RunArchive, RunCounts, RunFile, RunItem, RunLeftOut, RunMember, RunName, RunOutput, RunRecord,
+    RunSource, RunStaging,
+};
+pub use staging::{StagedFile, Staging};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bkp_core::{Entry, Fault as _, FileId, Problem, Severity};
 use rustix::fs::{AtFlags, Mode, OFlags, open, openat, renameat, unlinkat};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::RestoreError;
 use crate::names::exact;
@@ -28,15 +28,21 @@ pub struct RunRecord {
     pub command: String,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// When it began, in RFC 3339.
+    /// When it began, in RFC 3339; absent where the record is part of what follows from the
+    /// source alone.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub started: String,
-    /// When it ended, in RFC 3339.
+    /// When it ended, in RFC 3339; absent as `started` is.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub finished: String,
     /// What was read.
     pub source: RunSource,
     /// What was written, where that is a backup itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<RunOutput>,
+    /// Which device the output is for, where it was made for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staging: Option<RunStaging>,
     /// How many entries went which way.
     pub counts: RunCounts,
     /// Everything that was damaged, lost or odd. Nothing is cut short.
@@ -46,6 +52,42 @@ pub struct RunRecord {
     /// What every file held, when that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunFile>,
+    /// The archive that was written, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<RunArchive>,
+}
+
+/// An archive that a run wrote.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RunArchive {
+    /// `zip` or `sealed`.
+    pub form: String,
+    /// Its bytes; absent in the record that is in the archive itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// SHA-256 of them, in hexadecimal; absent in the record that is in the archive itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How many files are in it, this record not counted.
+    pub files: u64,
+    /// The bytes that those have.
+    pub file_bytes: u64,
+    /// The files, in the order of the archive; absent beside a sealed archive, which tells nobody
+    /// what is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<RunMember>>,
+}
+
+/// A file in an archive.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunMember {
+    /// Its name in the bundle.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// SHA-256 of them.
+    #[serde(serialize_with = "digits")]
+    pub sha256: [u8; 32],
 }
 
 /// What a file held. Small, since there may be a million of them.
@@ -72,6 +114,61 @@ pub struct RunLeftOut {
     pub file_id: FileId,
     /// The rule that said so; absent when the default did.
     pub rule: Option<Arc<str>>,
+    /// The requirement that the rule follows, such as `001-24`, where it follows one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requirement: Option<Arc<str>>,
+    /// What it was called, where the rule is one of management.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<RunName>>,
+}
+
+/// The name of an entry that is no longer there to be looked up.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RunName {
+    /// The domain, with what is not UTF-8 replaced.
+    pub domain: String,
+    /// The exact domain in base64, when it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain_b64: Option<String>,
+    /// The path, with what is not UTF-8 replaced.
+    pub relative_path: String,
+    /// The exact path in base64, when it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative_path_b64: Option<String>,
+}
+
+impl RunName {
+    /// Spells a name for a record.
+    #[must_use]
+    pub fn new(domain: &[u8], path: &[u8]) -> Self {
+        let lossy = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        Self {
+            domain: lossy(domain),
+            domain_b64: exact(domain),
+            relative_path: lossy(path),
+            relative_path_b64: exact(path),
+        }
+    }
+}
+
+/// Which device a bundle was made for, so that it is not restored to yet another one.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RunStaging {
+    /// The serial number of the device that it is for.
+    pub target_serial: String,
+    /// The UDID of that device, where it was given.
+    #[serde(default)]
+    pub target_udid: Option<String>,
+    /// The serial number of the device that the backup came from.
+    #[serde(default)]
+    pub source_serial: Option<String>,
+    /// `same` or `different`.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// Why it was made, in the words of whoever made it.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 fn hex<S: Serializer>(id: &FileId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -220,11 +317,26 @@ impl RunRecord {
             finished: String::new(),
             source: RunSource::default(),
             output: None,
+            staging: None,
             counts: RunCounts::default(),
             items: Vec::new(),
             left_out: Vec::new(),
             files: Vec::new(),
+            archive: None,
         }
+    }
+
+    /// Returns the record as it is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be put into JSON, which no field of it prevents.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RestoreError> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| {
+            RestoreError::system("write", Path::new("bkp-run.json"), std::io::Error::from(error))
+        })?;
+        bytes.push(b'\n');
+        Ok(bytes)
     }
 
     /// Writes the record beside `out`, as `OUT.bkp-run.json`, and returns where it is. A record

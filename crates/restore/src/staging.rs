@@ -7,6 +7,7 @@
 //!     tree/  ──rename──▶   parent/OUT
 //! ```
 
+mod file;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,8 @@ use rustix::io::Errno;
 use crate::RestoreError;
 use crate::beneath::open_dir;
 use crate::remove::clear;
+
+pub use file::StagedFile;
 
 /// Marks a folder as one that a run left or is working on.
 const MARKER: &[u8] = b".bkp-partial";
@@ -110,11 +113,7 @@ impl Staging {
             Some(above) if !above.as_os_str().is_empty() => above,
             _ => Path::new("."),
         };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let parent = open(above, flags, Mode::empty()).map_err(|error| match error {
-            Errno::NOENT | Errno::NOTDIR => RestoreError::ParentMissing { path: above.to_owned() },
-            error => RestoreError::system("open", above, error),
-        })?;
+        let parent = open_parent(above)?;
         if statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() && dir.is_none() {
             // It exists and leads nowhere: a broken link.
             return Err(RestoreError::DestinationNotDirectory { path: target.to_owned() });
@@ -229,6 +228,15 @@ fn open_existing(path: &Path) -> Result<OwnedFd, RestoreError> {
     open(path, flags, Mode::empty()).map_err(|error| match error {
         Errno::NOTDIR => RestoreError::DestinationNotDirectory { path: path.to_owned() },
         error => RestoreError::system("open", path, error),
+    })
+}
+
+/// Opens the folder that a destination is to be in.
+fn open_parent(above: &Path) -> Result<OwnedFd, RestoreError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(above, flags, Mode::empty()).map_err(|error| match error {
+        Errno::NOENT | Errno::NOTDIR => RestoreError::ParentMissing { path: above.to_owned() },
+        error => RestoreError::system("open", above, error),
     })
 }
 

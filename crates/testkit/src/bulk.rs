@@ -1,7 +1,7 @@
 //! Big bundles for benchmarks: written as a stream, no payload is ever held.
 //!
 //! ```text
-//! BulkSpec ──▶ Plan: entry n is a function of n
+//! BulkSpec ──▶ bkp_synth::Plan: entry n is a function of n
 //!                │ lanes: thread t makes entries t, t + T, t + 2T …: blob, digest, key, archive
 //!                ▼
 //!              the calling thread takes them in order, adds folders, fills Manifest.db
@@ -11,11 +11,7 @@
 //! between the two.
 
 mod content;
-mod fixed;
 mod lane;
-mod places;
-mod plan;
-mod sizes;
 
 use std::fs;
 use std::fs::File;
@@ -27,21 +23,19 @@ use std::sync::mpsc;
 use std::thread;
 
 use aes::cipher::{Array, BlockModeEncrypt, KeyIvInit};
+use bkp_synth::{Filler, Plan, PlanError, Planned, SizeMix, SynthSpec};
 use rusqlite::Connection;
 
-use crate::bundle::domain;
 use crate::cipher::pad;
 use crate::manifest_db::{
     CREATE_FILES, CREATE_PROPERTIES, INSERT, IndexSet, SETUP, finish_header, sqlite,
 };
 use crate::spec::{BundleSpec, Encryption};
 use crate::truth::{Counts, Truth, TruthEntry};
-use crate::{DeviceFacts, EntrySpec, Seed, file_id};
+use crate::{DeviceFacts, EntrySpec, KeychainItem, KeychainSpec, Seed, file_id};
 
-use self::content::{CHUNK, Pools};
+use self::content::{CHUNK, Contents};
 use self::lane::{Lane, Made, Watch, archive};
-use self::plan::{Folder, Plan, Row};
-pub use sizes::SizeMix;
 
 /// Entries that a lane may be ahead of the catalog.
 const AHEAD: usize = 1_024;
@@ -65,20 +59,13 @@ pub struct BulkSpec {
     pub filler: Filler,
     /// Whether payloads are zeros that take no space on the disk. Unencrypted bundles only.
     pub sparse: bool,
+    /// Whether one of the files is a keychain.
+    pub keychain: bool,
     /// How the bundle is encrypted; `None` for an unencrypted one.
     pub encryption: Option<Encryption>,
     /// How many threads make payloads; `None` for one on each processor. The bytes do not depend
     /// on it.
     pub threads: Option<NonZeroUsize>,
-}
-
-/// What rows are filled up with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Filler {
-    /// Directories, and one symbolic link in forty: the bundle is sound.
-    Folders,
-    /// Regular files whose payload is missing, as after a host left some out.
-    MissingFiles,
 }
 
 /// How far the writing of a big bundle is.
@@ -111,6 +98,7 @@ impl BulkSpec {
             rows: 0,
             filler: Filler::MissingFiles,
             sparse: false,
+            keychain: true,
             encryption: Some(Encryption::new("test")),
             threads: None,
         }
@@ -134,8 +122,7 @@ impl BulkSpec {
     ///
     /// Fails with [`io::ErrorKind::InvalidInput`] when the spec contradicts itself.
     pub fn plan(&self) -> io::Result<Counts> {
-        let plan = Plan::new(self)?;
-        plan.walk(|n| Ok(plan.item(n)), |_| Ok(()))
+        Ok(self.counts(&self.planned()?))
     }
 
     /// Writes the bundle into `dir`, which must be new or empty.
@@ -183,7 +170,7 @@ impl BulkSpec {
         watch: &(dyn Fn(BulkProgress) -> ControlFlow<()> + Sync),
         mut each: Option<Each<'_>>,
     ) -> io::Result<Counts> {
-        let plan = Plan::new(self)?;
+        let plan = self.planned()?;
         let truth = self.frame(&plan, dir)?;
         for folder in 0..=255u8 {
             fs::create_dir_all(dir.join(format!("{folder:02x}")))?;
@@ -197,20 +184,19 @@ impl BulkSpec {
             .and_then(|()| db.execute_batch("BEGIN"))
             .map_err(sqlite)?;
         let watch = Watch::new(watch);
-        let pools = Pools::new(plan.seed, plan.zeros());
+        let contents = Contents::new(&plan);
         let class_keys = self.encryption.is_some().then_some(&truth.class_keys);
         let hash = each.is_some();
-        let lane = Lane { plan: &plan, dir, class_keys, pools: &pools, watch: &watch, hash };
+        let lane = Lane { plan: &plan, dir, class_keys, contents: &contents, watch: &watch, hash };
         let mut insert = db.prepare(INSERT).map_err(sqlite)?;
-        let counts = self.lanes(&lane, |row| {
-            if let Row::Entry(made) = &row
-                && let (Some(each), Some(truth)) = (&mut each, &made.truth)
-            {
+        self.lanes(&lane, |made| {
+            if let (Some(each), Some(truth)) = (&mut each, &made.truth) {
                 each(truth)?;
             }
-            let (id, domain, path, kind, archive) = columns(&plan, row);
+            let Made { planned, id, archive, truth: _ } = made;
+            let domain = &plan.domains()[planned.domain];
             insert
-                .execute((id, &plan.places.domains[domain], path, kind, archive))
+                .execute((id, domain, planned.path, lane::kind(&planned.node), archive))
                 .map_err(sqlite)
                 .map(drop)
         })?;
@@ -223,23 +209,52 @@ impl BulkSpec {
             .map_err(sqlite)?;
         db.close().map_err(|(_, error)| sqlite(error))?;
         seal(plain.path(), &dir.join("Manifest.db"), truth.manifest_key.as_ref(), &watch)?;
-        Ok(counts)
+        Ok(self.counts(&plan))
+    }
+
+    fn planned(&self) -> io::Result<Plan> {
+        let Self { seed, files, total, mix, rows, filler, sparse, .. } = *self;
+        let invalid = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+        if sparse && self.encryption.is_some() {
+            return Err(invalid("ciphertext is never sparse"));
+        }
+        let spec = SynthSpec { seed, files, total, mix, rows, filler, sparse };
+        let keychain = self.keychain.then(|| keychain(Seed(seed)));
+        Plan::new(&spec, keychain).map_err(|error| match error {
+            PlanError::Database(error) => sqlite(error),
+            error => io::Error::new(io::ErrorKind::InvalidInput, error),
+        })
+    }
+
+    fn counts(&self, plan: &Plan) -> Counts {
+        let counts = plan.counts();
+        Counts {
+            rows: counts.rows,
+            files: counts.files,
+            directories: counts.directories,
+            symlinks: counts.symlinks,
+            other: 0,
+            content_bytes: counts.bytes,
+            blobs: counts.files - counts.missing,
+            blob_bytes: match self.encryption {
+                Some(_) => counts.padded_bytes,
+                None => counts.bytes,
+            },
+        }
     }
 
     /// Writes the property lists and returns the keys: those of a bundle with this seed and
     /// nothing but the roots of the domains. Its catalog is replaced in the end.
     fn frame(&self, plan: &Plan, dir: &Path) -> io::Result<Truth> {
-        let [a, b, c, d, e, f, g, h] = Seed(self.seed).bytes("bulk device");
-        let device = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let device = plan.device();
         let frame = BundleSpec::new(self.seed).with(|spec| {
             spec.encryption = self.encryption.clone();
             spec.device = DeviceFacts {
-                // Of the newer form, and of no real device.
-                udid: format!("00000000-{device:016X}"),
-                serial_number: format!("TESTKIT{:05X}", device >> 44),
+                udid: device.udid,
+                serial_number: device.serial_number,
                 ..DeviceFacts::ios17()
             };
-            let roots = plan.places.domains.iter();
+            let roots = plan.domains().iter();
             spec.entries = roots.map(|domain| EntrySpec::directory(domain.as_str(), "")).collect();
         });
         frame.write(dir)
@@ -249,8 +264,8 @@ impl BulkSpec {
     fn lanes(
         &self,
         lane: &Lane<'_>,
-        row: impl FnMut(Row<Made>) -> io::Result<()>,
-    ) -> io::Result<Counts> {
+        mut row: impl FnMut(Made) -> io::Result<()>,
+    ) -> io::Result<()> {
         let all = match self.threads {
             Some(threads) => threads,
             None => thread::available_parallelism()?,
@@ -274,31 +289,34 @@ impl BulkSpec {
                 })
                 .collect();
             // When this ends the receivers go, and with them the threads.
-            lane.plan.walk(
-                |n| lanes[n % all].recv().unwrap_or_else(|gone| Err(io::Error::other(gone))),
-                row,
-            )
+            for planned in lane.plan.rows() {
+                let gone = |gone| Err(io::Error::other(gone));
+                row(match planned.number {
+                    Some(n) => lanes[n % all].recv().unwrap_or_else(gone)?,
+                    None => folder(lane.plan, planned),
+                })?;
+            }
+            Ok(())
         })
     }
 }
 
 type Each<'e> = &'e mut dyn FnMut(&TruthEntry) -> io::Result<()>;
 
-/// Returns the columns of a row: fileID, domain by its number, path, flags, archive.
-fn columns(plan: &Plan, row: Row<Made>) -> (String, usize, String, u8, Vec<u8>) {
-    match row {
-        Row::Entry(Made { item, id, archive, truth: _ }) => {
-            let kind = item.kind();
-            (id, item.domain, item.path, kind, archive)
-        }
-        Row::Folder(Folder { domain, path, inode }) => {
-            let name = &plan.places.domains[domain];
-            let defaults = domain::defaults(name.as_bytes(), path.is_empty());
-            let mode = 0o040_000 | i64::from(defaults.directory_mode);
-            let archive = archive(&path, mode, inode, &defaults).encode();
-            (file_id(name, &path), domain, path, 2, archive)
-        }
-    }
+/// Makes the row of a folder above an entry.
+fn folder(plan: &Plan, planned: Planned) -> Made {
+    let id = file_id(&plan.domains()[planned.domain], &planned.path);
+    let archive = archive(&planned).encode();
+    Made { id, archive, truth: None, planned }
+}
+
+fn keychain(seed: Seed) -> Vec<u8> {
+    let items = (0..24u32).map(|n| {
+        let secret = crate::hex(&seed.bytes::<12>(format!("bulk secret {n}")));
+        KeychainItem::password(6 + n % 6, "example.com", format!("account{n}"), secret)
+    });
+    let spec = KeychainSpec { items: items.collect(), ..KeychainSpec::default() };
+    spec.contents(&BundleSpec::new(seed.0))
 }
 
 /// Copies the finished database into its place, encrypted when there is a key.

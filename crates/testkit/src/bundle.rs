@@ -1,6 +1,5 @@
 //! Writes a bundle from its spec.
 
-pub(crate) mod domain;
 mod payload;
 
 use std::borrow::Cow;
@@ -8,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path};
 use std::{fs, io};
 
+use bkp_synth::domain;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 

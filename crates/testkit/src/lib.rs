@@ -1,9 +1,13 @@
 //! Writes iOS-style backup bundles for tests, with an implementation of its own.
 //!
-//! A writer and a reader that share code agree on their mistakes. So this crate uses no other
-//! `bkp` crate: keybag, key derivation, key wrap, property lists, MBFile blobs, Manifest.db and
-//! Manifest.mbdb are written here a second time, from the format's description alone. It is
-//! clear before it is fast; only the bulk generator counts cycles.
+//! A writer and a reader that share code agree on their mistakes. So this crate uses no `bkp`
+//! crate that knows a format: keybag, key derivation, key wrap, property lists, MBFile blobs,
+//! Manifest.db and Manifest.mbdb are written here a second time, from the format's description
+//! alone. It is clear before it is fast; only the bulk generator counts cycles.
+//!
+//! What a big bundle holds comes from `bkp-synth`, which knows no format: names, sizes and bytes
+//! are what a test chooses, and no mistake in a choice can hide one in a reader. The product
+//! writes the same plan with its own writer, so the two can be held against each other.
 //!
 //! ```text
 //! BundleSpec ──▶ write(dir) ──▶ Manifest.plist  Info.plist  Status.plist
@@ -51,7 +55,6 @@ mod manifest_db;
 mod mbdb;
 mod mbfile;
 mod plist_writer;
-mod seed;
 mod spec;
 mod truth;
 
@@ -60,7 +63,8 @@ pub mod faults;
 pub mod fixtures;
 pub mod managed;
 
-pub use bulk::{BulkProgress, BulkSpec, Filler, SizeMix};
+pub use bkp_synth::{Filler, Seed, SizeMix};
+pub use bulk::{BulkProgress, BulkSpec};
 pub use cipher::{cbc_encrypt, wrap_key};
 pub use device::DeviceFacts;
 pub use entry::{Cell, Content, DigestRule, EntrySpec, FileKeyRule, Node, RowOverrides, Stored};
@@ -71,7 +75,6 @@ pub use manifest_db::{IndexSet, Row};
 pub use mbdb::MbdbRecord;
 pub use mbfile::{DigestForm, MbFile};
 pub use plist_writer::{PlistValue, binary_plist, xml_plist};
-pub use seed::Seed;
 pub use spec::{
     BundleSpec, CellEncryption, Encryption, ManifestKind, PlistEdit, PlistForm, Sidecar,
 };

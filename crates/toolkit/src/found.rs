@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use bkp_archive::{ArchiveError, ArchiveLimits, MemberName, OpenedArchive, Plist};
 use bkp_bundle::{Bundle, BundleError, Limits, Storage};
+use bkp_core::Fault as _;
 use jiff::civil::{Date, DateTime, Time};
 use serde::{Serialize, Serializer};
 
@@ -14,7 +16,7 @@ use crate::inspect::{DeviceFacts, Warning, device, made};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Found {
-    /// Its folder.
+    /// Its folder, or the archive that it is in.
     pub path: PathBuf,
     /// The device that was backed up.
     pub device: DeviceFacts,
@@ -76,10 +78,51 @@ impl Serialize for BackupState {
 }
 
 impl Found {
+    /// Describes an archive by what it tells without a key. Nothing for a file that is none, and
+    /// for a zip that holds no backup unless it was `asked` for.
+    pub(crate) fn archive(path: &Path, asked: bool) -> Option<Self> {
+        let opened = OpenedArchive::open(path, ArchiveLimits::default());
+        let nothing = |problem, warnings| Self {
+            path: path.to_owned(),
+            device: DeviceFacts::default(),
+            date: None,
+            encrypted: None,
+            state: BackupState::Unknown,
+            archived: None,
+            warnings,
+            problem,
+        };
+        let warning = |code: &str, message: String| Warning { code: code.to_owned(), message };
+        match opened {
+            Err(ArchiveError::NotAnArchive) => None,
+            Err(error) => {
+                let problem = warning(error.code(), error.to_string());
+                Some(nothing(Some(problem), Vec::new()))
+            }
+            Ok(OpenedArchive::Sealed(_)) => {
+                let message = "a sealed archive, which tells nothing without its key";
+                let mut found = nothing(None, vec![warning("sealed", message.to_owned())]);
+                found.encrypted = Some(true);
+                Some(found)
+            }
+            Ok(OpenedArchive::Plain(archive)) => {
+                let manifest = MemberName::Plist(Plist::Manifest);
+                let found = Self::of(path.to_owned(), Ok(archive.storage()));
+                let holds = archive.members().iter().any(|member| member.name == manifest);
+                (holds || asked).then_some(found)
+            }
+        }
+    }
+
     /// Describes the backup in a folder. Never fails: what cannot be read is the problem.
     pub(crate) fn describe(path: PathBuf) -> Self {
+        let storage = Storage::directory(&path);
+        Self::of(path, storage)
+    }
+
+    fn of(path: PathBuf, storage: std::io::Result<Storage>) -> Self {
         let archived = FolderName::of(&path).and_then(|name| name.archived);
-        let opened = Storage::directory(&path)
+        let opened = storage
             .map_err(|source| BundleError::Io { name: "the folder".into(), source })
             .and_then(|storage| Bundle::open(storage, Limits::default()));
         match opened {

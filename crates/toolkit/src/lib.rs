@@ -10,7 +10,9 @@
 //!                                                      ├──▶ diff, with another one
 //!                                                      ├──▶ keychain
 //!                                                      ├──▶ profiles, apps
-//!                                                      └──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
+//!                                                      ├──▶ filter, rekey, encrypt, decrypt ──▶ a new bundle
+//!                                                      └──▶ plan_pack ──▶ archive::pack
+//! synth::Plan ──▶ generate ──▶ a new bundle
 //! ```
 //!
 //! ```no_run
@@ -20,8 +22,8 @@
 //! use bkp_toolkit::crypto::Passphrase;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let folder = bkp_toolkit::locate("backups".as_ref())?;
-//! let backup = match Opened::open(Storage::directory(&folder)?, Limits::default())? {
+//! let located = bkp_toolkit::locate("backups".as_ref())?;
+//! let backup = match Opened::open(Storage::directory(located.path())?, Limits::default())? {
 //!     Opened::Unlocked(backup) => backup,
 //!     Opened::Locked(backup) => {
 //!         backup.unlock(&Passphrase::new("password".into()), &mut |_| ControlFlow::Continue(()))?
@@ -41,6 +43,7 @@
 mod diff;
 mod extract;
 mod found;
+mod generate;
 mod hash;
 mod inspect;
 mod keychain;
@@ -48,6 +51,7 @@ mod list;
 mod locate;
 mod managed;
 mod rewrite;
+mod staging;
 mod time;
 mod verify;
 
@@ -58,6 +62,7 @@ pub use bkp_crypto as crypto;
 pub use bkp_managed as managed_facts;
 pub use bkp_policy as policy;
 pub use bkp_restore as restore;
+pub use bkp_synth as synth;
 
 pub use diff::{
     Aspect, Change, ContentCheck, DiffError, DiffNote, DiffOptions, DiffProblem, DiffReport,
@@ -65,6 +70,7 @@ pub use diff::{
 };
 pub use extract::{ExtractError, ExtractOptions, NamePolicy, extract};
 pub use found::{BackupState, Found};
+pub use generate::{GenerateError, GenerateLock, GenerateOptions, PlanFault, generate};
 pub use hash::{ContentHash, HashError, Hashes, hash_files};
 pub use inspect::{
     BackupFacts, CatalogFacts, ClassFacts, DeviceFacts, DomainFacts, Inspection, KeybagFacts,
@@ -75,15 +81,21 @@ pub use keychain::{
     ReferenceFacts, Secrets, keychain,
 };
 pub use list::{TreeSize, known_roots, list_backups, tree_size};
-pub use locate::{LocateError, locate};
+pub use locate::{LocateError, Located, locate};
 pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, stored_info_plist};
 pub use rewrite::{
-    EncryptOptions, InsideSource, KeychainFate, RekeyOptions, RewriteError, RewriteOptions,
-    Rewritten, SourceKeybagError, check_destination, decrypt, encrypt, filter, rekey,
+    EncryptOptions, InsideSource, KeychainFate, PackSelection, RekeyOptions, RewriteError,
+    RewriteOptions, Rewritten, SourceKeybagError, check_destination, check_pack, decrypt, encrypt,
+    filter, plan_pack, rekey,
+};
+pub use staging::{
+    Given, GivenError, GivenFiles, LeftOut, Reported, StagedRecordError, StagingRows,
+    StagingSelect, Surveyed, situation, staged_for,
 };
 pub use time::rfc3339;
 pub use verify::{
-    CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError, RecordedCounts,
-    RecordedFile, RecordedRun, RecordedSource, Restorable, RestorableFacts, RestoreTarget, Subset,
-    SubsetFacts, Verification, VerifyError, VerifyOptions, catalog_sha256, verify,
+    ArchiveFacts, CodeCount, DatabaseCounts, Finding, Grade, NotChecked, ParseSubsetError,
+    RecordedCounts, RecordedFile, RecordedRun, RecordedSource, Restorable, RestorableFacts,
+    RestoreTarget, Subset, SubsetFacts, Verification, VerifyError, VerifyOptions, catalog_sha256,
+    verify,
 };

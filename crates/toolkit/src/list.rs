@@ -40,6 +40,8 @@ fn roots_of(system: &str, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Pa
 /// that were set aside.
 ///
 /// A folder that is named like a backup and is none, or cannot be read, is listed with the reason.
+/// Archives are listed too: a zip with what it holds, a sealed one as such, since that is all it
+/// tells without its key.
 /// A backup that is reached twice is listed once. Needs no password and reads no catalog.
 ///
 /// # Errors
@@ -51,20 +53,39 @@ pub fn list_backups(roots: &[PathBuf]) -> Result<Vec<Found>, LocateError> {
     for root in roots {
         let fail = |source| LocateError::Io { path: root.clone(), source };
         if !std::fs::metadata(root).map_err(fail)?.is_dir() {
-            return Err(LocateError::File { path: root.clone() });
+            let Some(found) = Found::archive(root, true) else {
+                return Err(LocateError::File { path: root.clone() });
+            };
+            if listed.insert(root.canonicalize().unwrap_or_else(|_| root.clone())) {
+                backups.push(found);
+            }
+            continue;
         }
         let paths = if is_bundle(root).map_err(fail)? {
             vec![root.clone()]
         } else {
-            bundles_in(root, |path| FolderName::of(path).is_some()).map_err(fail)?
+            let named = |path: &Path| match std::fs::metadata(path) {
+                Ok(metadata) if metadata.is_file() => is_named_archive(path),
+                _ => FolderName::of(path).is_some(),
+            };
+            bundles_in(root, named).map_err(fail)?
         };
         for path in paths {
-            if listed.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+            if path.is_file() {
+                let new = listed.insert(path.canonicalize().unwrap_or_else(|_| path.clone()));
+                backups.extend(Found::archive(&path, false).filter(|_| new));
+            } else if listed.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                 backups.push(Found::describe(path));
             }
         }
     }
     Ok(backups)
+}
+
+/// Returns true for a file that is called like an archive. Only those are looked into.
+fn is_named_archive(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    extension.eq_ignore_ascii_case("zip") || extension.eq_ignore_ascii_case("bkpz")
 }
 
 /// What the files below a folder come to.
@@ -77,7 +98,7 @@ pub struct TreeSize {
     pub bytes: u64,
 }
 
-/// Adds up the files below a folder. Links are not followed.
+/// Adds up the files below a folder, or takes the size of a file. Links are not followed.
 ///
 /// `cancelled` is asked often; once it says yes, the answer is nothing.
 ///
@@ -89,6 +110,11 @@ pub fn tree_size(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Option<TreeSize>, LocateError> {
     let mut size = TreeSize::default();
+    let fail = |source| LocateError::Io { path: folder.into(), source };
+    let own = std::fs::metadata(folder).map_err(fail)?;
+    if own.is_file() {
+        return Ok(Some(TreeSize { files: 1, bytes: own.len() }));
+    }
     let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
         let fail = |path: &Path, source: io::Error| LocateError::Io { path: path.into(), source };

@@ -4,11 +4,9 @@ mod exposed;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::Path;
 
-use bkp_bundle::Opened;
+use bkp_bundle::{Opened, Storage};
 use bkp_core::{Monitor, Problem};
 use bkp_managed::{
     AppSurvey, Basis, Evidence, INFO_LIMIT, ManagedApp, ManagedError, Profile, Restriction, Survey,
@@ -123,24 +121,22 @@ fn tell(problems: &[ManagedError], monitor: &dyn Monitor) {
     }
 }
 
-/// Reads `Info.plist` of a backup's folder as it is stored, for the purchase records of apps;
-/// nothing where there is none.
+/// Reads `Info.plist` of a backup as it is stored, for the purchase records of apps; nothing where
+/// there is none.
 ///
 /// # Errors
 ///
 /// Fails when it cannot be read, is no regular file, or is longer than
 /// [`INFO_LIMIT`](bkp_managed::INFO_LIMIT) bytes.
-pub fn stored_info_plist(folder: &Path) -> io::Result<Option<Vec<u8>>> {
-    let path = folder.join("Info.plist");
-    match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(io::ErrorKind::InvalidInput.into()),
+pub fn stored_info_plist(storage: &Storage) -> io::Result<Option<Vec<u8>>> {
+    let file = match storage.open("Info.plist") {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    }
+    };
     let mut bytes = Vec::new();
     let limit = u64::try_from(INFO_LIMIT).unwrap_or(u64::MAX);
-    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > INFO_LIMIT {
         return Err(io::ErrorKind::FileTooLarge.into());
     }

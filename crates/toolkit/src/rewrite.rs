@@ -16,6 +16,8 @@ mod apps;
 mod decrypt;
 mod encrypt;
 mod filter;
+mod left_behind;
+mod pack;
 mod plists;
 mod rekey;
 mod walk;
@@ -37,8 +39,10 @@ use bkp_restore::{BundlePlan, BundleSummary, BundleWriter, RestoreError};
 pub use decrypt::{KeychainFate, decrypt};
 pub use encrypt::{EncryptOptions, encrypt};
 pub use filter::filter;
+pub use pack::{PackSelection, check_pack, plan_pack};
 pub use rekey::{RekeyOptions, rekey};
 
+use left_behind::LeftBehind;
 use walk::Walk;
 
 /// Where a bundle is written and how.
@@ -69,6 +73,11 @@ pub struct Rewritten {
     /// Domains that were left out in part, and of which a device that restores the bundle removes
     /// what the bundle does not hold (FORMAT.md 6).
     pub partial_domains: Vec<&'static str>,
+    /// Names in the source's folder that are no part of a backup, and were not taken over.
+    pub foreign_files: Vec<String>,
+    /// Payloads in the source's folder that no row names, and that were not taken over. Not told
+    /// of a bundle that is only a part of its source.
+    pub orphan_blobs: u64,
     /// What became of the keychain's items, where a bundle was decrypted and its keychain can be
     /// read.
     pub keychain: Option<KeychainFate>,
@@ -176,6 +185,12 @@ pub fn check_destination(source: &Path, target: &Path) -> Result<(), InsideSourc
     }
 }
 
+/// Returns whether the backup was brought to its end.
+fn is_finished(backup: &Backup<Unlocked>) -> bool {
+    let status = backup.bundle().status();
+    status.is_some_and(|status| status.snapshot_state.as_deref() == Some("finished"))
+}
+
 /// Runs a plan, and settles the account of what came late.
 fn write(
     backup: &Backup<Unlocked>,
@@ -203,13 +218,19 @@ fn write(
             done = done.saturating_sub(1);
         }
     }
-    let finished = backup
-        .bundle()
-        .status()
-        .is_some_and(|status| status.snapshot_state.as_deref() == Some("finished"));
-    let restorable = finished && failed == 0 && damaged == 0;
+    let restorable = is_finished(backup) && failed == 0 && damaged == 0;
     let applications_left_out = apps.gone().map(str::to_owned).collect();
-    let summary =
-        Rewritten { bundle: summary, restorable, applications_left_out, ..Rewritten::default() };
+    let LeftBehind { foreign, blobs } = LeftBehind::of(backup);
+    // A file that failed may have its payload, or not.
+    let named = summary.files.saturating_add(failed);
+    let orphan_blobs = if skipped == 0 { blobs.saturating_sub(named) } else { 0 };
+    let summary = Rewritten {
+        bundle: summary,
+        restorable,
+        applications_left_out,
+        foreign_files: foreign,
+        orphan_blobs,
+        ..Rewritten::default()
+    };
     Ok(Report { summary, listed, done, skipped, failed, damaged, notices })
 }

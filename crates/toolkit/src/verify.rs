@@ -1,6 +1,7 @@
 //! What `bkp verify` proves.
 
 mod against;
+mod archive;
 mod contents;
 mod finding;
 mod log;
@@ -16,11 +17,13 @@ mod walk;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use bkp_archive::{Archive, ArchiveError};
 use bkp_bundle::{BundleError, Catalog, Opened};
 use bkp_core::{Identity, Monitor, RunError, RunOptions, Source as _};
 use serde::Serialize;
 
 pub use against::{RecordedCounts, RecordedFile, RecordedRun, RecordedSource, catalog_sha256};
+pub use archive::ArchiveFacts;
 pub use finding::{Finding, Grade};
 pub use restorable::{NotChecked, Restorable, RestorableFacts, RestoreTarget};
 pub use subset::{ParseSubsetError, Subset};
@@ -51,6 +54,9 @@ pub struct VerifyOptions {
     pub against: Option<Arc<RecordedRun>>,
     /// Whether the backup is also judged as a device would judge it before a restore.
     pub restorable: Option<Restorable>,
+    /// The archive that the backup is in, of which every segment and every member is checked
+    /// first.
+    pub archive: Option<Archive>,
 }
 
 impl Default for VerifyOptions {
@@ -63,6 +69,7 @@ impl Default for VerifyOptions {
             keep: usize::MAX,
             against: None,
             restorable: None,
+            archive: None,
         }
     }
 }
@@ -80,6 +87,9 @@ pub enum VerifyError {
     /// The bundle could not be listed.
     #[error("cannot list the bundle")]
     Bundle(#[source] BundleError),
+    /// The archive could not be checked to its end.
+    #[error("cannot check the archive")]
+    Archive(#[source] ArchiveError),
     /// The workers ended early.
     #[error("cannot check the payloads")]
     Run(#[source] RunError<BundleError, Finding>),
@@ -141,6 +151,9 @@ pub struct Verification {
     /// What a device would make of the backup, when it was to be judged so. Its problems are among
     /// the others.
     pub restorable: Option<RestorableFacts>,
+    /// What the archive came to, where the backup is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveFacts>,
 }
 
 /// What part of a backup was read.
@@ -191,6 +204,7 @@ const LONG: u64 = 8 << 20;
 /// that it names, on every core. Nothing is written.
 ///
 /// ```text
+/// archive    where it is in one: every segment, every member's checksum
 /// state      Status, keybag, Applications, the catalog as a database
 /// walk       every row: names, fileIDs, kinds, inodes, parents, keys
 /// stored     every stored file that no row names
@@ -229,6 +243,10 @@ pub fn verify(
     };
     let encrypted = bundle.is_encrypted();
     let log = Log::new(monitor, keep);
+    let archive = match &options.archive {
+        Some(archive) => Some(archive::check(archive, threads, &log)?),
+        None => None,
+    };
     state::before(bundle, opened, catalog, &log);
     if let Some(asked) = restorable {
         restorable::before(asked, bundle, opened, catalog, &log);
@@ -301,6 +319,7 @@ pub fn verify(
         problems,
         ok: damage == 0,
         restorable,
+        archive,
     })
 }
 

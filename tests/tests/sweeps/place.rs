@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use bkp_testkit::Truth;
 use sha2::{Digest as _, Sha256};
 
-use super::{NEW_PASSWORD, PASSWORD, Swept};
+use super::{KEY, NEW_PASSWORD, PASSWORD, Swept};
 use crate::sandbox::Sandbox;
 
 /// What lies in the folder before a run.
-const GIVEN: [&str; 4] = ["backup", "home", "new", "pw"];
+const GIVEN: [&str; 6] = ["backup", "home", "key", "new", "packed", "pw"];
 
 /// A folder with a source, its passwords, and a command that is to be run.
 #[derive(Debug)]
@@ -63,10 +63,15 @@ impl Place {
     pub(crate) fn new(swept: &'static Swept, threads: &str) -> Self {
         let sandbox = Sandbox::in_memory();
         let truth = sandbox.bundle(&(swept.source)());
-        sandbox.file("pw", PASSWORD).file("new", NEW_PASSWORD);
+        sandbox.file("pw", PASSWORD).file("new", NEW_PASSWORD).file("key", KEY);
+        // What a command takes out of an archive has to be in one.
+        if swept.line.contains(" packed ") {
+            sandbox.run(&["pack", "backup", "-o", "packed"]).exits(0);
+            remove(&sandbox.path("packed.bkp-run.json"));
+        }
         let mut args: Vec<String> = swept.line.split(' ').map(str::to_owned).collect();
         args.extend(["--json", "--threads", threads].map(str::to_owned));
-        let source = nodes(&sandbox.path("backup"));
+        let source = sources(&sandbox);
         let log = tempfile::NamedTempFile::new().unwrap();
         Self { sandbox, swept, args, truth, source, log }
     }
@@ -86,7 +91,7 @@ impl Place {
 
     /// Tells whether anything of the source has changed: a name, a byte, a time.
     pub(crate) fn source_changed(&self) -> bool {
-        nodes(&self.sandbox.path("backup")) != self.source
+        sources(&self.sandbox) != self.source
     }
 
     /// Lists what a run has left in the folder.
@@ -104,6 +109,16 @@ impl Place {
             remove(&self.sandbox.path(name));
         }
     }
+}
+
+/// The backup, and the archive of it where there is one.
+fn sources(sandbox: &Sandbox) -> BTreeMap<PathBuf, Node> {
+    let mut found = nodes(&sandbox.path("backup"));
+    let packed = sandbox.path("packed");
+    if packed.exists() {
+        found.extend(nodes(&packed).into_values().map(|node| ("packed".into(), node)));
+    }
+    found
 }
 
 /// Removes a file or a tree.

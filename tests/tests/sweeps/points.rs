@@ -223,6 +223,10 @@ pub(crate) fn points(kind: Sweep, place: &Place) -> Vec<Point> {
 
 /// The length of the longest file that the command has written.
 fn largest_file(place: &Place) -> u64 {
+    let out = std::fs::metadata(place.out()).unwrap();
+    if out.is_file() {
+        return out.len();
+    }
     let mut most = 0;
     let mut open = vec![place.out()];
     while let Some(path) = open.pop() {

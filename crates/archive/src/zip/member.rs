@@ -50,8 +50,14 @@ pub(crate) struct MemberReader {
     left: u64,
 }
 
-fn wrong(text: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, text)
+fn wrong(what: &'static str) -> io::Error {
+    ArchiveError::Damaged { what }.into()
+}
+
+/// Returns true for an error of the decoder, and false for one of the system.
+fn is_bad(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
 }
 
 impl Read for MemberReader {
@@ -61,10 +67,16 @@ impl Read for MemberReader {
         let Some(buf) = buf.get_mut(..len).filter(|buf| !buf.is_empty()) else { return Ok(0) };
         let count = match &mut self.content {
             Content::Stored(range) => range.read(buf)?,
-            Content::Deflated(decoder) => decoder.read(buf)?,
+            Content::Deflated(decoder) => match decoder.read(buf) {
+                // What is wrong with the archive itself keeps its name.
+                Err(error) if ArchiveError::code_within(&error).is_none() && is_bad(&error) => {
+                    return Err(wrong("a member's compressed content is none"));
+                }
+                result => result?,
+            },
         };
         if count == 0 {
-            return Err(wrong("the archive's member has less content than it should"));
+            return Err(wrong("a member has less content than it should"));
         }
         self.crc.update(buf.get(..count).unwrap_or_default());
         self.left = self.left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
@@ -81,13 +93,13 @@ impl MemberReader {
         if let Content::Deflated(decoder) = &mut self.content {
             let more = decoder.read(&mut [0])? > 0 || !decoder.get_mut().fill_buf()?.is_empty();
             if more {
-                return Err(wrong("the archive's member has more content than it should"));
+                return Err(wrong("a member has more content than it should"));
             }
         }
         if self.crc.clone().finalize() == self.expected {
             Ok(())
         } else {
-            Err(wrong("the archive's member is damaged: its checksum is another"))
+            Err(wrong("a member's checksum is another"))
         }
     }
 }

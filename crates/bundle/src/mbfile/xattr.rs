@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::{MAX_BLOB, MbFileError};
 use crate::bplist::{self, Bplist, MAGIC, Object};
-use crate::mbdb::MbdbXattrs;
 use crate::plist_tree::Node;
 
 /// The most attributes that are read of one entry.
@@ -61,11 +60,11 @@ pub fn parse_xattrs(value: &[u8]) -> Result<Xattrs<'_>, MbFileError> {
     Ok(xattrs)
 }
 
-/// Writes the attributes of a `Manifest.mbdb` record as an archive has them; nothing for none.
-pub(crate) fn write_xattrs(xattrs: MbdbXattrs<'_>) -> Option<Vec<u8>> {
-    if xattrs.is_empty() {
-        return None;
-    }
+/// Writes extended attributes, names and values, as [`encode`](super::encode) takes them: a binary
+/// property list, and nothing for none.
+#[must_use]
+pub fn write_xattrs<'x>(xattrs: impl IntoIterator<Item = (&'x [u8], &'x [u8])>) -> Option<Vec<u8>> {
     let pair = |(name, value)| (Cow::Borrowed(name), Node::Data(Cow::Borrowed(value)));
-    Some(bplist::write(&Node::Dict(xattrs.map(pair).collect())))
+    let pairs: Vec<_> = xattrs.into_iter().map(pair).collect();
+    (!pairs.is_empty()).then(|| bplist::write(&Node::Dict(pairs)))
 }

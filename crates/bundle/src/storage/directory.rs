@@ -70,6 +70,10 @@ impl Directory {
 
 #[cfg(unix)]
 impl StorageBackend for Directory {
+    fn kind(&self) -> &'static str {
+        "directory"
+    }
+
     fn open(&self, name: &str) -> io::Result<Stored> {
         self.check_shard(name)?;
         let file = self.open_file(name)?;
@@ -131,6 +135,10 @@ impl Directory {
 
 #[cfg(not(unix))]
 impl StorageBackend for Directory {
+    fn kind(&self) -> &'static str {
+        "directory"
+    }
+
     fn open(&self, name: &str) -> io::Result<Stored> {
         let len = self.len(name)?;
         Ok(Stored::new(Bytes::File(File::open(self.path.join(name))?), len))

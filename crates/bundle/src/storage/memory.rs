@@ -25,6 +25,10 @@ impl std::fmt::Debug for Memory {
 }
 
 impl StorageBackend for Memory {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
     fn open(&self, name: &str) -> io::Result<Stored> {
         let bytes = Arc::clone(self.get(name)?);
         let len = self.len(name)?;

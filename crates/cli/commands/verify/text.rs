@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use bkp_toolkit::{
-    CodeCount, Finding, Grade, NotChecked, RestorableFacts, SubsetFacts, Verification,
+    ArchiveFacts, CodeCount, Finding, Grade, NotChecked, RestorableFacts, SubsetFacts, Verification,
 };
 
 use crate::display::{Location, Name, Size, Styles, Text, label};
@@ -20,6 +20,9 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let mut report = Report { out, styles };
     report.row("Backup", Name(path.as_os_str().as_bytes()))?;
+    if let Some(facts) = &verification.archive {
+        report.archive(facts)?;
+    }
     report.checked(verification)?;
     for count in &verification.by_code {
         let of_it = |finding: &&Finding| (finding.code, finding.grade) == (count.code, count.grade);
@@ -40,6 +43,17 @@ impl Report<'_> {
     fn row(&mut self, name: &str, value: impl Display) -> io::Result<()> {
         let name = label(self.styles.heading, format_args!("{name:<9}"));
         writeln!(self.out, "{name} {value}")
+    }
+
+    fn archive(&mut self, facts: &ArchiveFacts) -> io::Result<()> {
+        let ArchiveFacts { segments, segments_damaged, members, members_damaged, .. } = facts;
+        let sort = if segments.is_some() { "sealed" } else { "zip" };
+        let segments = match segments {
+            Some(count) => format!("{}, {segments_damaged} damaged; ", many(*count, "segment")),
+            None => String::new(),
+        };
+        let members = many(*members, "member");
+        self.row("Archive", format_args!("{sort}: {segments}{members}, {members_damaged} damaged"))
     }
 
     fn checked(&mut self, verification: &Verification) -> io::Result<()> {

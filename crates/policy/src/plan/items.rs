@@ -74,7 +74,9 @@ fn one_app(
         }
     }
     decision.next_steps.push(INSTALL);
-    decision.grounds.push(says(1, "15"));
+    if !decision.grounds.contains(&says(1, "15")) {
+        decision.grounds.push(says(1, "15"));
+    }
     if decision.after_restore == Fate::Kept {
         decision.placeholder = Some(Placeholder::Possible);
     }

@@ -13,11 +13,21 @@ use crate::PolicyError;
 use crate::apps::{AppFlags, GroupOwners};
 use crate::identity::{Serial, TargetIdentity, Udid};
 use crate::tables::{AppType, Assignment};
+use crate::windows::{WindowsFacts, WindowsJoin};
 
 /// Characters of an identifier or the name of a file.
 const MAX_TEXT: usize = 1024;
 
 pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<PolicyFile, PolicyError> {
+    parse_root(name, bytes, file)
+}
+
+/// Parses a file, and reads its root.
+fn parse_root<T>(
+    name: &str,
+    bytes: &[u8],
+    read: impl FnOnce(&Section<'_>) -> Result<T, PolicyError>,
+) -> Result<T, PolicyError> {
     if bytes.len() > MAX_POLICY_FILE {
         return Err(PolicyError::FileTooLong {
             file: name.into(),
@@ -35,7 +45,7 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<PolicyFile, PolicyError>
         std::str::from_utf8(bytes).map_err(|error| syntax(error.valid_up_to(), "not UTF-8"))?;
     let root = DeTable::parse(text)
         .map_err(|error| syntax(error.span().map_or(0, |span| span.start), error.message()))?;
-    file(&Section { file: name, bytes, path: "", start: root.span().start, table: root.get_ref() })
+    read(&Section { file: name, bytes, path: "", start: root.span().start, table: root.get_ref() })
 }
 
 /// Counts lines from 1.
@@ -237,6 +247,39 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     // 719,468 days lie between 0000-03-01 and 1970-01-01.
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+pub(super) fn windows(name: &str, bytes: &[u8]) -> Result<WindowsFacts, PolicyError> {
+    parse_root(name, bytes, |root| {
+        root.only(&[
+            "join",
+            "windows",
+            "release",
+            "supported",
+            "test_tenant",
+            "service_administrator",
+            "connection_program",
+            "restore_page",
+            "backup_settings",
+        ])?;
+        Ok(WindowsFacts {
+            join: root.read("join", |field| {
+                field.word(&[
+                    ("entra", WindowsJoin::Entra),
+                    ("hybrid", WindowsJoin::Hybrid),
+                    ("none", WindowsJoin::None),
+                ])
+            })?,
+            windows: root.read("windows", |field| field.word(&[("10", 10), ("11", 11)]))?,
+            release: root.read("release", |field| field.parsed(str::parse))?,
+            supported: root.read("supported", Field::flag)?,
+            test_tenant: root.read("test_tenant", Field::flag)?,
+            service_administrator: root.read("service_administrator", Field::flag)?,
+            connection_program: root.read("connection_program", Field::flag)?,
+            restore_page: root.read("restore_page", Field::flag)?,
+            backup_settings: root.read("backup_settings", Field::flag)?,
+        })
+    })
 }
 
 fn file(root: &Section<'_>) -> Result<PolicyFile, PolicyError> {

@@ -120,12 +120,38 @@ impl WindowsCapability {
     }
 }
 
+/// A fact about an organisation and its computers, of which a condition is made.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum WindowsFact {
+    /// Entra joined, or Entra hybrid joined.
+    JoinedInAnyWay,
+    /// A supported version of Windows.
+    SupportedVersion,
+    /// Windows 11 22H2 or later.
+    Windows11From22H2,
+    /// Entra joined, not hybrid.
+    Joined,
+    /// An active Intune test tenant.
+    TestTenant,
+    /// The role of Intune service administrator.
+    ServiceAdministrator,
+    /// Membership of the Customer Connection Program.
+    ConnectionProgram,
+    /// The restore page is on for the tenant.
+    RestorePageOn,
+    /// Backup settings are configured.
+    BackupConfigured,
+}
+
 /// A condition that must hold for a capability; all of them must.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct WindowsCondition {
     /// What it is needed for.
     pub capability: WindowsCapability,
+    /// The fact that it asks for.
+    pub fact: WindowsFact,
     /// What must hold.
     pub condition: &'static str,
     /// What the row rests on.
@@ -134,27 +160,55 @@ pub struct WindowsCondition {
 
 const fn needs(
     capability: WindowsCapability,
+    fact: WindowsFact,
     condition: &'static str,
     grounds: &'static [Ground],
 ) -> WindowsCondition {
-    WindowsCondition { capability, condition, grounds }
+    WindowsCondition { capability, fact, condition, grounds }
 }
 
 use WindowsCapability::{BackUp, Content, Restore, RestorePage};
+use WindowsFact as Fact;
 
 /// The conditions of document 003.
 pub const WINDOWS: &[WindowsCondition] = &[
-    needs(BackUp, "Entra joined, or Entra hybrid joined", &[says(3, "backup")]),
-    needs(BackUp, "a supported version of Windows 10 or 11", &[says(3, "backup")]),
-    needs(Restore, "Windows 11 22H2 or later", &[says(3, "restore")]),
-    needs(Restore, "Entra joined; hybrid is not enough", &[says(3, "restore")]),
-    needs(Restore, "an active Intune test tenant", &[says(3, "restore")]),
-    needs(Restore, "the role of Intune service administrator", &[says(3, "restore")]),
-    needs(Restore, "membership of the Customer Connection Program", &[says(3, "restore")]),
+    needs(
+        BackUp,
+        Fact::JoinedInAnyWay,
+        "Entra joined, or Entra hybrid joined",
+        &[says(3, "backup")],
+    ),
+    needs(
+        BackUp,
+        Fact::SupportedVersion,
+        "a supported version of Windows 10 or 11",
+        &[says(3, "backup")],
+    ),
+    needs(Restore, Fact::Windows11From22H2, "Windows 11 22H2 or later", &[says(3, "restore")]),
+    needs(Restore, Fact::Joined, "Entra joined; hybrid is not enough", &[says(3, "restore")]),
+    needs(Restore, Fact::TestTenant, "an active Intune test tenant", &[says(3, "restore")]),
+    needs(
+        Restore,
+        Fact::ServiceAdministrator,
+        "the role of Intune service administrator",
+        &[says(3, "restore")],
+    ),
+    needs(
+        Restore,
+        Fact::ConnectionProgram,
+        "membership of the Customer Connection Program",
+        &[says(3, "restore")],
+    ),
     needs(
         RestorePage,
+        Fact::RestorePageOn,
         "\"Show restore page\" on for the tenant (Devices, Enrollment, Windows, Windows Backup and Restore); it shows in a first enrolment",
         &[says(3, "page")],
     ),
-    needs(Content, "backup settings configured in the settings catalog", &[says(3, "content")]),
+    needs(
+        Content,
+        Fact::BackupConfigured,
+        "backup settings configured in the settings catalog",
+        &[says(3, "content")],
+    ),
 ];

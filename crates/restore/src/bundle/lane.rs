@@ -7,6 +7,7 @@ use bkp_bundle::{Patch, RowPatch, carries_digest, mbfile};
 use bkp_core::{Entry, Job, ProtectionClass};
 use bkp_crypto::{CbcLanes, CbcPayload, ClassKeys, FileKey, WrappedFileKey};
 use bkp_kernels::{Sha1Piece, Sha1Stream};
+use rustix::fs::{SeekFrom, ftruncate, seek};
 
 use super::stager::{BundleStager, NewPayload, StagedPayload};
 use crate::RestoreError;
@@ -17,6 +18,9 @@ const BLOCK: usize = 16;
 
 /// Bytes of a file that are read at a time. Those of all lanes together stay in the cache.
 const PIECE: usize = 64 << 10;
+
+/// What holes are made of.
+static ZEROS: [u8; PIECE] = [0; PIECE];
 
 /// How the MBFile archive of a row in `Manifest.db` begins.
 const ARCHIVE: &[u8] = b"bplist00";
@@ -152,8 +156,16 @@ impl<'s> Lane<'s> {
             None => self.new.insert(self.stager.create(&self.path)?),
         };
         let bytes = self.buffer.0.get(..self.filled).unwrap_or_default();
-        write_all(new.file.as_fd(), bytes).map_err(RestoreError::on("write", &self.path))?;
-        self.written = self.written.saturating_add(u64::try_from(self.filled).unwrap_or(u64::MAX));
+        let written = self.written.saturating_add(u64::try_from(self.filled).unwrap_or(u64::MAX));
+        let hole = self.stager.is_sparse() && ZEROS.get(..self.filled) == Some(bytes);
+        match hole {
+            // The last hole has nothing behind it that would give the file its length.
+            true if self.last => ftruncate(&new.file, written),
+            true => seek(&new.file, SeekFrom::Start(written)).map(drop),
+            false => write_all(new.file.as_fd(), bytes),
+        }
+        .map_err(RestoreError::on("write", &self.path))?;
+        self.written = written;
         Ok(())
     }
 

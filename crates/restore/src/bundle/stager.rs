@@ -52,7 +52,7 @@ impl BundleStager {
         let (ladder, full) = (Ladder::new(link), Full::default());
         let lanes = match &form {
             // Digests alone are not worth it: payloads are decrypted one after another.
-            PayloadForm::Stored | PayloadForm::Plain => 1,
+            PayloadForm::Stored | PayloadForm::Plain | PayloadForm::Sparse => 1,
             PayloadForm::Encrypted(_) => {
                 let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
                 // Some more than there are lanes, since files end in the middle of a step.
@@ -65,6 +65,11 @@ impl BundleStager {
         Self { root: staging.tree(), sharded, form, ladder, full, lanes }
     }
 
+    /// Returns whether zeros become holes.
+    pub(super) fn is_sparse(&self) -> bool {
+        matches!(self.form, PayloadForm::Sparse)
+    }
+
     pub(super) fn check_space(&self) -> Result<(), RestoreError> {
         self.full.check()
     }
@@ -74,7 +79,7 @@ impl BundleStager {
         match &self.form {
             PayloadForm::Stored => RowPatch::default(),
             // The old key opens nothing that is left.
-            PayloadForm::Plain | PayloadForm::Encrypted(_) => {
+            PayloadForm::Plain | PayloadForm::Sparse | PayloadForm::Encrypted(_) => {
                 RowPatch { key: Patch::Remove, ..RowPatch::default() }
             }
         }
@@ -244,14 +249,16 @@ impl Stager for BundleStager {
     fn access(&self, _: &Entry) -> Access {
         match self.form {
             PayloadForm::Stored => Access::Stored,
-            PayloadForm::Plain | PayloadForm::Encrypted(_) => Access::Plaintext,
+            PayloadForm::Plain | PayloadForm::Sparse | PayloadForm::Encrypted(_) => {
+                Access::Plaintext
+            }
         }
     }
 
     fn stage(&self, jobs: &mut dyn Jobs<StagedPayload, RestoreError>) {
         match &self.form {
             PayloadForm::Stored => self.adopt_all(jobs),
-            PayloadForm::Plain => self.recode_all(None, jobs),
+            PayloadForm::Plain | PayloadForm::Sparse => self.recode_all(None, jobs),
             PayloadForm::Encrypted(keys) => self.recode_all(Some(keys), jobs),
         }
     }

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bkp_bundle::{Backup, CatalogKind, Limits, Opened, Storage, Unlocked};
 use bkp_core::{Everything, Identity, NullMonitor, RunOptions, Sink as _, run};
 use bkp_crypto::{FileClasses, KdfParams, Passphrase, Reissue};
-use bkp_testkit::{BundleSpec, cases};
+use bkp_testkit::{BundleSpec, EntrySpec, cases};
 
 use super::{BundlePlan, BundleWriter, CatalogForm, PayloadForm};
 
@@ -131,4 +132,41 @@ fn fresh_keys_for_every_file() {
         assert_ne!(old[name], *bytes);
         assert_eq!((bytes.len() % 16, bytes.len()), (0, old[name].len()));
     }
+}
+
+/// Holes are read as what they are made of, wherever in a file they are.
+#[test]
+fn holes_are_zeros() {
+    const STRETCH: usize = 256 << 10;
+    let zeros = |len| vec![0; len];
+    let contents = [
+        zeros(0),
+        zeros(5),
+        zeros(STRETCH),
+        zeros(8 * STRETCH + 7),
+        [zeros(3 * STRETCH), vec![1]].concat(),
+        [vec![1; 9], zeros(4 * STRETCH)].concat(),
+        [vec![1; STRETCH], zeros(2 * STRETCH), vec![2; STRETCH + 1], zeros(STRETCH)].concat(),
+    ];
+    let (dir, mut spec) = (tempfile::tempdir().unwrap(), BundleSpec::new(3));
+    for (n, content) in contents.iter().enumerate() {
+        spec.entries.push(EntrySpec::file("HomeDomain", &*format!("{n}"), content.clone()));
+    }
+    let [source, _] = sources(&spec, &dir.path().join("source"));
+    let space = |form, name| {
+        let target = dir.path().join(name);
+        let sink = BundleWriter::create(&target, plan(CatalogKind::Db, form)).unwrap();
+        run(&source, &Everything, &Identity, sink, &RunOptions::default(), &NullMonitor).unwrap();
+        let mut files = files(&target);
+        let blocks = files.keys().map(|name| fs::metadata(target.join(name)).unwrap().blocks());
+        let blocks: u64 = blocks.sum();
+        files.remove(Path::new("Manifest.plist"));
+        (files, blocks * 512)
+    };
+    let (whole, full) = space(PayloadForm::Plain, "plain");
+    let (holed, sparse) = space(PayloadForm::Sparse, "sparse");
+    // The catalogs are the same too, and in them the digests.
+    assert!(whole == holed);
+    let stretches = 8 + 3 + 4 + 2;
+    assert!(full - sparse >= stretches * STRETCH as u64, "{full} {sparse}");
 }

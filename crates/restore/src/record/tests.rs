@@ -3,7 +3,7 @@ use std::path::Path;
 
 use bkp_core::{Domain, Entry, EntryKind, Fault, Place, Problem, RelPath, Severity};
 
-use super::{RunItem, RunLeftOut, RunRecord};
+use super::{RunItem, RunLeftOut, RunName, RunRecord};
 use crate::RestoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,18 @@ fn a_record_tells_everything() {
     assert!(fault.source().is_some());
     record.items.push(RunItem::of_problem(&Problem { entry: None, fault: &fault }));
     record.items.push(RunItem::of_entry("left-out", Severity::Notice, &entry, "- *:a".into()));
-    record.left_out.push(RunLeftOut { file_id: entry.id, rule: Some("- *:b".into()) });
+    record.left_out.push(RunLeftOut {
+        file_id: entry.id,
+        rule: Some("- *:b".into()),
+        requirement: None,
+        name: None,
+    });
+    record.left_out.push(RunLeftOut {
+        file_id: entry.id,
+        rule: Some("profile".into()),
+        requirement: Some("001-24".into()),
+        name: Some(Box::new(RunName::new(b"HomeDomain", b"\xff"))),
+    });
 
     let path = record.write_beside(&out).unwrap();
     assert_eq!(path, dir.path().canonicalize().unwrap().join("out.bkp-run.json"));
@@ -56,6 +67,11 @@ fn a_record_tells_everything() {
     let items = json["items"].as_array().unwrap();
     assert_eq!(json["left_out"][0]["file_id"], entry.id.to_string());
     assert_eq!(json["left_out"][0]["rule"], "- *:b");
+    assert_eq!(json["left_out"][0].as_object().unwrap().len(), 2);
+    let named = &json["left_out"][1];
+    assert_eq!((&named["requirement"], &named["domain"]), (&"001-24".into(), &"HomeDomain".into()));
+    assert_eq!(named["relative_path_b64"], "/w==");
+    assert!(named.get("domain_b64").is_none() && json.get("staging").is_none());
     assert_eq!(items[0]["code"], "name-collision");
     assert_eq!(items[0]["severity"], "failure");
     assert_eq!(items[0]["relative_path"], "a\n");

@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bkp_synth::{Node, Plan, Planned};
+
 use super::BulkProgress;
-use super::content::{Payload, Pools, Wanted};
-use super::plan::{Item, Node, Plan};
-use crate::bundle::domain::{self, Defaults};
+use super::content::{Contents, Payload, Wanted};
 use crate::bundle::xattrs;
 use crate::cipher::wrap_key;
 use crate::file_id;
@@ -23,7 +23,7 @@ pub(super) struct Lane<'l> {
     pub(super) dir: &'l Path,
     /// The keys of an encrypted bundle.
     pub(super) class_keys: Option<&'l BTreeMap<u32, [u8; 32]>>,
-    pub(super) pools: &'l Pools,
+    pub(super) contents: &'l Contents,
     pub(super) watch: &'l Watch<'l>,
     /// Whether the SHA-256 of the content is wanted.
     pub(super) hash: bool,
@@ -32,68 +32,40 @@ pub(super) struct Lane<'l> {
 /// An entry that is done but for its row.
 #[derive(Debug)]
 pub(super) struct Made {
-    pub(super) item: Item,
+    pub(super) planned: Planned,
     pub(super) id: String,
     pub(super) archive: Vec<u8>,
     /// Of a file with a payload, when the SHA-256 is wanted.
     pub(super) truth: Option<TruthEntry>,
 }
 
-impl AsRef<Item> for Made {
-    fn as_ref(&self) -> &Item {
-        &self.item
-    }
-}
-
 impl Lane<'_> {
     /// Makes entry `n`: writes its payload, if it has one, and encodes its archive.
     pub(super) fn make(&self, n: usize, chunk: &mut Vec<u8>) -> io::Result<Made> {
-        let item = self.plan.item(n);
-        let name = &self.plan.places.domains[item.domain];
-        let defaults = domain::defaults(name.as_bytes(), false);
-        let id = file_id(name, &item.path);
-        let mode = match (&item.node, item.mode) {
-            (_, Some(mode)) => mode,
-            (Node::Directory, None) => 0o040_000 | defaults.directory_mode,
-            (Node::Link(_), None) => 0o120_755,
-            (_, None) => 0o100_000 | defaults.file_mode,
-        };
-        let mut archive = archive(&item.path, mode.into(), item.inode(), &defaults);
+        let planned = self.plan.entry(n);
+        let name = &self.plan.domains()[planned.domain];
+        let id = file_id(name, &planned.path);
+        let mut archive = archive(&planned);
         let mut truth = None;
-        if item.kind() == 1 {
-            let class = item.class.unwrap_or(defaults.class);
-            archive.class = class.into();
-            let key = self.key(n, class, &mut archive)?;
-            let mut size = match item.node {
-                Node::Missing(size) => size,
-                _ => 0,
-            };
-            if let Some(source) = self.plan.source(&item) {
-                let wanted = Wanted { key: key.as_ref(), digest: defaults.digest, hash: self.hash };
+        match &planned.node {
+            Node::File(source) => {
+                let key = self.key(n, planned.class, &mut archive)?;
+                let wanted = Wanted { key: key.as_ref(), digest: planned.digest, hash: self.hash };
                 let target = self.dir.join(&id[..2]).join(&id);
                 let advanced = |bytes| self.watch.wrote(bytes);
-                size = source.size();
-                let payload = self.pools.write(source, &wanted, &target, chunk, &advanced)?;
+                let payload = self.contents.write(source, &wanted, &target, chunk, &advanced)?;
                 archive.digest =
                     payload.digest.map(|digest| (digest.to_vec(), DigestForm::Reference));
-                truth = truth_entry(name, &item, &id, size, &payload);
-            } else if defaults.digest {
-                // Of a payload that nobody has.
-                let digest: [u8; 20] = self.plan.seed.bytes(format!("bulk digest {n}"));
-                archive.digest = Some((digest.to_vec(), DigestForm::Reference));
+                truth = truth_entry(name, &planned, &id, source.len(), &payload);
             }
-            let recorded = match item.node {
-                Node::Fixed(fixed) => self.plan.fixed[fixed].recorded,
-                _ => None,
-            };
-            archive.size = i64::try_from(recorded.unwrap_or(size)).unwrap_or(i64::MAX);
+            Node::Missing(digest) => {
+                self.key(n, planned.class, &mut archive)?;
+                archive.digest = planned.digest.then(|| (digest.to_vec(), DigestForm::Reference));
+            }
+            Node::Directory | Node::Link(_) => {}
         }
-        if let Node::Link(target) = &item.node {
-            archive.target = Some(target.clone());
-        }
-        archive.xattrs = (!item.xattrs.is_empty()).then(|| xattrs(&item.xattrs));
         self.watch.finished()?;
-        Ok(Made { id, archive: archive.encode(), truth, item })
+        Ok(Made { id, archive: archive.encode(), truth, planned })
     }
 
     /// Makes a file's key, in an encrypted bundle, and puts it into the archive.
@@ -101,7 +73,7 @@ impl Lane<'_> {
         let Some(class_keys) = self.class_keys else { return Ok(None) };
         let class = u32::from(class);
         let class_key = class_keys.get(&class).ok_or(io::ErrorKind::InvalidInput)?;
-        let key: [u8; 32] = self.plan.seed.bytes(format!("bulk file key {n}"));
+        let key: [u8; 32] = self.plan.seed().bytes(format!("bulk file key {n}"));
         let wrapped = [&class.to_le_bytes()[..], &wrap_key(class_key, &key)].concat();
         archive.encryption_key = Some(wrapped);
         Ok(Some(key))
@@ -110,7 +82,7 @@ impl Lane<'_> {
 
 fn truth_entry(
     domain: &str,
-    item: &Item,
+    planned: &Planned,
     id: &str,
     len: u64,
     payload: &Payload,
@@ -118,7 +90,7 @@ fn truth_entry(
     Some(TruthEntry {
         file_id: id.as_bytes().to_vec(),
         domain: domain.as_bytes().to_vec(),
-        path: item.path.clone().into_bytes(),
+        path: planned.path.clone().into_bytes(),
         kind: 1,
         len,
         sha256: payload.sha256?,
@@ -128,25 +100,37 @@ fn truth_entry(
     })
 }
 
-/// Returns an archive with nothing special about it.
-pub(super) fn archive(path: &str, mode: i64, inode: i64, defaults: &Defaults) -> MbFile {
-    const TIME: i64 = 1_716_024_600;
+/// Returns the flags column.
+pub(super) fn kind(node: &Node) -> u8 {
+    match node {
+        Node::File(_) | Node::Missing(_) => 1,
+        Node::Directory => 2,
+        Node::Link(_) => 4,
+    }
+}
+
+/// Returns an archive without key and digest.
+pub(super) fn archive(planned: &Planned) -> MbFile {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     MbFile {
-        path: path.to_owned(),
-        mode,
-        inode,
-        uid: defaults.uid.into(),
-        gid: defaults.gid.into(),
-        modified: TIME - inode % 100_000,
-        changed: TIME,
-        born: TIME - 200_000,
-        size: 0,
-        class: 0,
+        path: planned.path.clone(),
+        mode: planned.mode.into(),
+        inode: signed(planned.inode),
+        uid: planned.uid.into(),
+        gid: planned.gid.into(),
+        modified: planned.modified,
+        changed: planned.changed,
+        born: planned.born,
+        size: signed(planned.size),
+        class: planned.class.into(),
         flags: 0,
-        target: None,
+        target: match &planned.node {
+            Node::Link(target) => Some(target.clone()),
+            _ => None,
+        },
         digest: None,
         encryption_key: None,
-        xattrs: None,
+        xattrs: (!planned.xattrs.is_empty()).then(|| xattrs(&planned.xattrs)),
         omit: Vec::new(),
         extra: Vec::new(),
     }

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::{BulkProgress, BulkSpec, Filler, SizeMix};
-use crate::{BundleSpec, Encryption, hex};
+use super::{BulkProgress, BulkSpec};
+use crate::{BundleSpec, Encryption, Filler, SizeMix, hex};
 
 fn spec(encryption: Option<Encryption>) -> BulkSpec {
     BulkSpec {
@@ -22,6 +22,7 @@ fn spec(encryption: Option<Encryption>) -> BulkSpec {
         rows: 400,
         filler: Filler::Folders,
         sparse: false,
+        keychain: true,
         encryption,
         threads: None,
     }

@@ -95,7 +95,6 @@ pub fn kept() -> Vec<(&'static str, String)> {
         ("AppDomain-com.example.notes", format!("{folder}/{stub}")),
         ("AppDomain-com.example.notes", format!("{folder}/MDM.plist")),
         (system, format!("{folder}/PublicInfo/{stub}")),
-        (system, format!("{folder}/profile-notes.txt")),
         (system, format!("{folder}/mdm.plist")),
         (system, format!("Library/{stub}")),
         (

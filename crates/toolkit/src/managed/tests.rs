@@ -61,7 +61,7 @@ fn listings_say_what_they_are() {
     assert_eq!((&listing["schema_version"], &listing["kind"]), (&1.into(), &"profiles".into()));
     assert_eq!(listing["enrolment"]["kind"], "profile");
     assert_eq!(listing["profiles"].as_array().unwrap().len(), 3);
-    let info = stored_info_plist(dir.path()).unwrap().unwrap();
+    let info = stored_info_plist(&Storage::directory(dir.path()).unwrap()).unwrap().unwrap();
     let listing = serde_json::to_value(apps(&opened, Some(&info), &NullMonitor).unwrap()).unwrap();
     assert_eq!((&listing["schema_version"], &listing["kind"]), (&1.into(), &"apps".into()));
     assert_eq!(listing["apps"].as_array().unwrap().len(), 7);
@@ -70,7 +70,7 @@ fn listings_say_what_they_are() {
 #[test]
 fn info_plist_is_a_regular_file_or_none() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(stored_info_plist(dir.path()).unwrap().is_none());
+    assert!(stored_info_plist(&Storage::directory(dir.path()).unwrap()).unwrap().is_none());
     std::fs::create_dir(dir.path().join("Info.plist")).unwrap();
-    assert!(stored_info_plist(dir.path()).is_err());
+    assert!(stored_info_plist(&Storage::directory(dir.path()).unwrap()).is_err());
 }

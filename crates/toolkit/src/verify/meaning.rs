@@ -15,6 +15,7 @@ fn find(code: &str) -> Option<&'static str> {
 /// Sorted by code.
 const MEANINGS: &[(&str, &str)] = &[
     ("application-incomplete", "A restore may skip the container; other readers stop at it."),
+    ("archive-io", "The archive is there and the system does not give all of it out."),
     ("backup-state", "A restore refuses the backup (203 or 204)."),
     (
         "bad-attributes",
@@ -145,6 +146,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("record-incomplete", "The record does not tell enough for this to be compared."),
     ("record-mismatch", "The backup is not what it was when the record was written."),
     (
+        "sealed-segment",
+        "Part of the archive was changed; nothing of what is in that part is given out.",
+    ),
+    (
         "side-file",
         "Some program opened the catalog after the backup; a restore may see other rows.",
     ),
@@ -173,6 +178,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("unsupported-format", "It is of a form that is not read."),
     ("user-version", "Of less than 2 a restore empties the catalog and brings nothing back."),
     ("zero-inode", "A restore may take the file for a hard link of another."),
+    ("zip-contradiction", "The archive says two things of one file, which is then not read."),
+    ("zip-damaged", "What the archive holds of this file is not what was packed."),
+    ("zip-overlap", "The archive says that two files share bytes; neither is read."),
 ];
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ mod mbfile;
 mod open;
 #[path = "../../../../fuzz/bodies/plist.rs"]
 mod plist;
+#[path = "../../../../fuzz/bodies/sealed.rs"]
+mod sealed;
+#[path = "../../../../fuzz/bodies/zip.rs"]
+mod zip;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
@@ -37,4 +41,6 @@ fn the_corpora_do_no_harm() {
     replay("mbfile", mbfile::run);
     replay("open", open::run);
     replay("plist", plist::run);
+    replay("sealed", sealed::run);
+    replay("zip", zip::run);
 }

@@ -15,7 +15,7 @@ pub enum SizeMix {
 const EMPTY: usize = 61;
 
 /// Draws `count` sizes; with a total they are scaled so that their sum is that total exactly.
-pub(super) fn draw(seed: Seed, mix: SizeMix, count: usize, total: Option<u64>) -> Vec<u64> {
+pub(crate) fn draw(seed: Seed, mix: SizeMix, count: usize, total: Option<u64>) -> Vec<u64> {
     let mut sizes: Vec<u64> = (0..count)
         .map(|n| {
             let bytes: [u8; 16] = seed.bytes(format!("bulk size {n}"));

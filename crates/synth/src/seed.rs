@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// The number that all keys, salts and noise of a bundle follow from.
+/// The number that all keys, salts and noise of a backup follow from.
 ///
 /// Each value is derived from the seed and a label, never from a shared running state. So adding
 /// an entry to a spec changes nothing about the others.

@@ -1,25 +1,25 @@
-//! Where the files of a big bundle lie: the domains, the folders, and how often each is met.
+//! Where the files of a synthetic backup lie: the domains, the folders, and how often each is met.
 
 use crate::Seed;
 
 /// A folder that files lie in, again and again under another number.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Its domain, by its number in [`Places::domains`].
-    pub(super) domain: usize,
+    pub(crate) domain: usize,
     /// The folder's path; `%` stands for a number.
-    pub(super) folder: &'static str,
+    pub(crate) folder: &'static str,
     /// What the names of files end in.
-    pub(super) extension: &'static str,
+    pub(crate) extension: &'static str,
     /// The protection class, where it is not the one that is usual for the domain.
-    pub(super) class: Option<u8>,
+    pub(crate) class: Option<u8>,
 }
 
 /// All domains and places.
 #[derive(Debug)]
-pub(super) struct Places {
-    /// The domains of the bundle.
-    pub(super) domains: Vec<String>,
+pub(crate) struct Places {
+    /// The domains of the backup.
+    pub(crate) domains: Vec<String>,
     /// Each place with what its weight adds up to, for each band of sizes.
     bands: [Vec<(u32, Place)>; 3],
 }
@@ -72,7 +72,7 @@ const MIDDLING: u64 = 64 << 10;
 const LARGE: u64 = 8 << 20;
 
 impl Places {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut places = Self { domains: Vec::new(), bands: Default::default() };
         for (domain, folder, extension, class, weights) in SYSTEM {
             places.add(domain, folder, extension, class, weights);
@@ -121,18 +121,18 @@ impl Places {
     }
 
     /// Returns the number of a domain.
-    pub(super) fn domain(&self, name: &str) -> Option<usize> {
+    pub(crate) fn domain(&self, name: &str) -> Option<usize> {
         self.domains.iter().position(|domain| domain == name)
     }
 
     /// Returns the number of one of the apps' domains, in turn.
-    pub(super) fn app(&self, n: usize) -> usize {
+    pub(crate) fn app(&self, n: usize) -> usize {
         let app = APPS[n % APPS.len()];
         self.domain(&format!("AppDomain-com.example.{app}")).unwrap_or(0)
     }
 
     /// Chooses where file `n` lies, by its size.
-    pub(super) fn choose(&self, seed: Seed, n: usize, size: u64) -> Place {
+    pub(crate) fn choose(&self, seed: Seed, n: usize, size: u64) -> Place {
         let band = &self.bands[usize::from(size >= MIDDLING) + usize::from(size >= LARGE)];
         let sum = band.last().map_or(1, |(sum, _)| *sum);
         let drawn = u32::from_le_bytes(seed.bytes(format!("bulk place {n}"))) % sum;

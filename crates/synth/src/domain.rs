@@ -1,19 +1,25 @@
 //! What devices do differently from domain to domain. Source: FORMAT.md 2.6, 2.7 and 6.1.
 
-/// What an entry gets unless its spec says otherwise.
-#[derive(Debug)]
-pub(crate) struct Defaults {
-    pub(crate) uid: i32,
-    pub(crate) gid: i32,
-    pub(crate) class: u8,
-    pub(crate) file_mode: u32,
-    pub(crate) directory_mode: u32,
+/// What an entry gets unless something else is said of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// Owning user.
+    pub uid: i32,
+    /// Owning group.
+    pub gid: i32,
+    /// Protection class of files.
+    pub class: u8,
+    /// Permissions of files, without type bits.
+    pub file_mode: u32,
+    /// Permissions of directories, without type bits.
+    pub directory_mode: u32,
     /// Whether regular files carry a digest.
-    pub(crate) digest: bool,
+    pub digest: bool,
 }
 
 /// Returns what an entry of this domain gets; a container's root differs from what is in it.
-pub(crate) fn defaults(domain: &[u8], is_root: bool) -> Defaults {
+#[must_use]
+pub fn defaults(domain: &[u8], is_root: bool) -> Defaults {
     let name = String::from_utf8_lossy(domain);
     let base = Defaults {
         uid: 501,
@@ -49,7 +55,8 @@ pub(crate) fn defaults(domain: &[u8], is_root: bool) -> Defaults {
 }
 
 /// Returns where a folder lies on the device; domains with one root give one place.
-pub(crate) fn place(domain: &[u8], path: &[u8]) -> (Vec<u8>, Vec<u8>) {
+#[must_use]
+pub fn place(domain: &[u8], path: &[u8]) -> (Vec<u8>, Vec<u8>) {
     match domain {
         b"HomeDomain" | b"KeyboardDomain" | b"MediaDomain" | b"CameraRollDomain"
         | b"TonesDomain" | b"HomeKitDomain" => (b"/var/mobile".to_vec(), path.to_vec()),
