@@ -275,7 +275,12 @@ fn digested(bundles: &Bundles) -> u64 {
 /// Returns true if this build has the command of a line.
 fn is_there(line: &[OsString]) -> bool {
     let Some(command) = line.get(1) else { return false };
-    let help = Command::new(bkp()).arg(command).arg("--help").stdout(Stdio::null()).status();
+    let help = Command::new(bkp())
+        .arg(command)
+        .arg("--help")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     help.is_ok_and(|status| status.success())
 }
 

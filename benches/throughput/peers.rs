@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::bundles::PASSWORD;
 
@@ -46,7 +47,12 @@ pub(crate) fn all() -> Vec<Peer> {
         peers.push(Peer { name: "crabapple", command: vec![program] });
     }
     if let Some(python) = std::env::var_os("BKP_READERS") {
-        for name in ["iphone_backup_decrypt", "pyiosbackup"] {
+        let imports = |name: &&str| {
+            let import = format!("import {name}");
+            let run = Command::new(&python).args(["-c", &import]).stderr(Stdio::null()).status();
+            run.is_ok_and(|status| status.success())
+        };
+        for name in ["iphone_backup_decrypt", "pyiosbackup"].into_iter().filter(imports) {
             let command = vec![python.clone(), "-c".into(), SCRIPT.into(), name.into()];
             peers.push(Peer { name, command });
         }
