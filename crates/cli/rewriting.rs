@@ -107,7 +107,7 @@ impl<'r> Rewriting<'r> {
         mut summary: Summary,
     ) -> Result<ExitCode, CommandError> {
         let Self { command, started, path, target, args, ui, progress, staging, rows } = self;
-        summary.kind = command;
+        (summary.schema_version, summary.kind) = (SCHEMA_VERSION, command);
         summary.destination = target.to_string_lossy().into_owned();
         summary.problems = progress.finish();
         let mut tally = Tally { damaged_keys: damaged_keys(backup), ..Tally::default() };
@@ -269,7 +269,6 @@ impl Summary {
             ..
         } = &report.summary;
         Self {
-            schema_version: SCHEMA_VERSION,
             counts: report.into(),
             files: bundle.files,
             directories: bundle.directories,

@@ -483,6 +483,7 @@ fn a_dry_run_writes_nothing() {
         }
         let json = sandbox.run(&args).exits(0).json();
         assert_eq!((&json["dry_run"], &json["restorable"]), (&true.into(), &Value::Null));
+        assert_eq!((&json["schema_version"], &json["kind"]), (&1.into(), &command.into()));
         accounted(&json);
     }
     assert_eq!(tree(&sandbox.path(".")), before);
