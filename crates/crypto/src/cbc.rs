@@ -21,7 +21,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::secret::{FileKey, Key as _};
 
-pub use encrypt::{CbcEncryptor, CbcWriter, encrypt_in_place, encrypted_len};
+pub use encrypt::{CbcEncryptor, CbcWriter, encrypt_in_place, encrypted_len, pad, padding_len};
 
 /// The bytes of an AES block.
 const BLOCK: usize = 16;

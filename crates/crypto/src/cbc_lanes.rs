@@ -59,7 +59,7 @@ impl CbcLanes {
     /// Encrypts the next blocks of each payload in their place.
     ///
     /// Any number of payloads may come, and blocks of any number of each. The last bytes of a
-    /// payload are brought to whole blocks by [`pad`].
+    /// payload are brought to whole blocks by [`pad`](crate::pad).
     pub fn encrypt<'p>(
         self,
         pieces: impl IntoIterator<Item = (&'p mut CbcPayload, &'p mut [[u8; BLOCK]])>,
@@ -72,27 +72,23 @@ impl CbcLanes {
     }
 }
 
-/// Appends PKCS #7 padding to the last bytes of a payload: 1 to 16 bytes, to whole blocks.
-/// Source: RFC 5652 6.3.
-///
-/// An empty payload becomes one block of padding. What stood in `last` before, if it moves, is not
-/// wiped: reserve 16 bytes more than its length beforehand.
-pub fn pad(last: &mut Vec<u8>) {
-    let n = BLOCK - last.len() % BLOCK;
-    last.resize(last.len() + n, u8::try_from(n).unwrap_or_default());
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
 
-    use super::{CbcLanes, pad};
+    use super::CbcLanes;
     use crate::secret::{FileKey, Key as _};
     use crate::testing::Random;
-    use crate::{CbcReader, Ending};
+    use crate::{CbcReader, Ending, padding_len};
 
     fn keys(random: &mut Random, count: usize) -> Vec<FileKey> {
         (0..count).map(|_| FileKey::init(|key| key.copy_from_slice(&random.bytes(32)))).collect()
+    }
+
+    fn pad(last: &mut Vec<u8>) {
+        let len = last.len();
+        last.resize(len + padding_len(len), 0);
+        crate::pad(&mut last[len..]);
     }
 
     /// The reader, which is another implementation, gives back what was encrypted.

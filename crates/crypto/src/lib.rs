@@ -51,8 +51,9 @@ mod wrap;
 
 pub use cbc::{
     CbcEncryptor, CbcReader, CbcWriter, Ending, decrypt_in_place, encrypt_in_place, encrypted_len,
+    pad, padding_len,
 };
-pub use cbc_lanes::{CbcLanes, CbcPayload, pad};
+pub use cbc_lanes::{CbcLanes, CbcPayload};
 pub use error::{
     Cancelled, FileKeyError, IntegrityError, KeybagError, LegacyError, RandomError, ReissueError,
     Tag, UnlockError,

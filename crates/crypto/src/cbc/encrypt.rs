@@ -103,9 +103,21 @@ impl CbcEncryptor {
     }
 }
 
-/// Fills the end of the last block, 1 to 16 bytes, with its padding.
+/// Returns the bytes of padding that bring `len` bytes to whole blocks: 1 to 16, and 16 where they
+/// are whole already. Source: RFC 5652 6.3.
+#[must_use]
+pub fn padding_len(len: usize) -> usize {
+    BLOCK - len % BLOCK
+}
+
+/// Fills the end of the last block, 1 to 16 bytes, with its PKCS #7 padding (RFC 5652 6.3). An
+/// empty payload is one block of it.
+///
+/// # Panics
+///
+/// Panics in debug builds when there are more bytes than a block has, or none.
 #[allow(clippy::cast_possible_truncation, reason = "16 at most")]
-fn pad(end: &mut [u8]) {
+pub fn pad(end: &mut [u8]) {
     debug_assert!((1..=BLOCK).contains(&end.len()));
     let n = end.len() as u8;
     end.fill(n);
@@ -157,7 +169,7 @@ impl<W: Write> CbcWriter<W> {
     /// Fails when the inner writer does. The payload is not whole then.
     pub fn finish(mut self) -> io::Result<W> {
         self.make_room()?;
-        let end = self.filled - self.filled % BLOCK + BLOCK;
+        let end = self.filled + padding_len(self.filled);
         pad(&mut self.buffer[self.filled..end]);
         self.filled = end;
         while self.filled > 0 {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bkp_bundle::{Patch, RowPatch, carries_digest, mbfile};
 use bkp_core::{Entry, Job, ProtectionClass};
-use bkp_crypto::{CbcLanes, CbcPayload, ClassKeys, FileKey, WrappedFileKey};
+use bkp_crypto::{CbcLanes, CbcPayload, ClassKeys, FileKey, WrappedFileKey, pad, padding_len};
 use bkp_kernels::{Sha1Piece, Sha1Stream};
 use rustix::fs::{SeekFrom, ftruncate, seek};
 
@@ -120,12 +120,11 @@ impl<'s> Lane<'s> {
             }
         }
         if self.last && self.fresh.is_some() {
-            let pad = BLOCK - self.filled % BLOCK;
-            let byte = u8::try_from(pad).unwrap_or_default();
-            if let Some(end) = self.buffer.0.get_mut(self.filled..self.filled + pad) {
-                end.fill(byte);
+            let end = self.filled + padding_len(self.filled);
+            if let Some(last) = self.buffer.0.get_mut(self.filled..end) {
+                pad(last);
             }
-            self.filled += pad;
+            self.filled = end;
         }
     }
 
