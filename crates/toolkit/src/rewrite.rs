@@ -42,7 +42,7 @@ pub use filter::filter;
 pub use pack::{PackSelection, check_pack, plan_pack};
 pub use rekey::{RekeyOptions, rekey};
 
-use left_behind::LeftBehind;
+use left_behind::{foreign_files, stored_payloads};
 use walk::Walk;
 
 /// Where a bundle is written and how.
@@ -220,15 +220,17 @@ fn write(
     }
     let restorable = is_finished(backup) && failed == 0 && damaged == 0;
     let applications_left_out = apps.gone().map(str::to_owned).collect();
-    let LeftBehind { foreign, blobs } = LeftBehind::of(backup);
-    // A file that failed may have its payload, or not.
-    let named = summary.files.saturating_add(failed);
-    let orphan_blobs = if skipped == 0 { blobs.saturating_sub(named) } else { 0 };
+    // Which payloads belong to rows that were left out is not known here, so they are counted only
+    // where none was. A file that failed may have its payload, or not.
+    let orphan_blobs = match skipped {
+        0 => stored_payloads(backup).saturating_sub(summary.files.saturating_add(failed)),
+        _ => 0,
+    };
     let summary = Rewritten {
         bundle: summary,
         restorable,
         applications_left_out,
-        foreign_files: foreign,
+        foreign_files: foreign_files(backup),
         orphan_blobs,
         ..Rewritten::default()
     };
