@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use bkp_toolkit::ContentHash;
 use bkp_toolkit::bundle::{BundlePayloads, StoredIndex};
-use bkp_toolkit::core::{Entry, EntryKind};
+use bkp_toolkit::core::{Entry, EntryKind, Hex};
 
 use crate::args::Format;
 use crate::display::{Location, Name, Rfc3339, Size};
@@ -207,7 +207,7 @@ impl<'a> Listing<'a> {
         let out = &mut self.out;
         if with_hash {
             // As wide for what is no file, so that names stand below one another.
-            let hash = hash.map_or_else(|| "-".into(), hex);
+            let hash = hash.map_or_else(|| "-".into(), |hash| Hex(hash).to_string());
             write!(out, "{hash:<64}  ")?;
         }
         if null {
@@ -243,11 +243,6 @@ impl<'a> Listing<'a> {
         }
         out.write_all(b"\n")
     }
-}
-
-/// Spells a hash in lower-case digits.
-fn hex(hash: &ContentHash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Shows the mode as `ls -l` does.

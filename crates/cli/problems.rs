@@ -183,6 +183,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Counts the problems of a command.
+    pub(crate) fn of(problems: &[Item], damaged_keys: usize) -> Self {
+        let mut tally = Self { damaged_keys, ..Self::default() };
+        problems.iter().for_each(|item| tally.add(item.severity));
+        tally
+    }
+
     pub(crate) fn add(&mut self, severity: Severity) {
         match severity {
             Severity::Notice => self.notices += 1,

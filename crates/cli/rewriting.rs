@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use bkp_toolkit::bundle::{Backup, Opened, Unlocked};
-use bkp_toolkit::core::{Report, RunError, Select};
+use bkp_toolkit::core::{Hex, Report, RunError, Select};
 use bkp_toolkit::policy::Selection;
 use bkp_toolkit::restore::{RunCounts, RunOutput, RunStaging};
 use bkp_toolkit::{RewriteError, RewriteOptions, Rewritten, StagingRows};
@@ -110,8 +110,7 @@ impl<'r> Rewriting<'r> {
         (summary.schema_version, summary.kind) = (SCHEMA_VERSION, command);
         summary.destination = target.to_string_lossy().into_owned();
         summary.problems = progress.finish();
-        let mut tally = Tally { damaged_keys: damaged_keys(backup), ..Tally::default() };
-        summary.problems.iter().for_each(|item| tally.add(item.severity));
+        let tally = Tally::of(&summary.problems, damaged_keys(backup));
         if !args.dry_run {
             let (counts, items) = (summary.counts, &summary.problems);
             let output = summary.manifest_sha256.clone();
@@ -284,9 +283,7 @@ impl Summary {
             orphan_blobs: *orphan_blobs,
             keychain: keychain
                 .map(|fate| Keychain { device_bound: fate.device_bound, exposed: fate.exposed }),
-            manifest_sha256: Some(
-                bundle.catalog_sha256.iter().map(|b| format!("{b:02x}")).collect(),
-            ),
+            manifest_sha256: Some(Hex(&bundle.catalog_sha256).to_string()),
             ..Self::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bkp_core::{Domain, Fault, FileId, Place, RelPath, Severity};
+use bkp_core::{Domain, Fault, FileId, Hex, Place, RelPath, Severity};
 use bkp_crypto::{FileKeyError, KeybagError, LegacyError, UnlockError};
 
 use crate::mbdb::MbdbError;
@@ -264,15 +264,6 @@ pub enum PayloadError {
         /// Whether it is a SQLite database, whose recorded size is often another one.
         database: bool,
     },
-}
-
-/// Shows bytes as hexadecimal digits.
-struct Hex<'b>(&'b [u8; 20]);
-
-impl std::fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }
 
 impl BundleError {

@@ -27,7 +27,7 @@ use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bkp_core::{Domain, Fault, Payloads as _, RelPath, Source as _};
+use bkp_core::{Domain, Fault, Hex, Payloads as _, RelPath, Source as _};
 
 use crate::plist_guard::{Container, Event, Events, Limits, Scalar};
 use crate::{Backup, BundleError, BundleRecord, Notice, PlistError, Unlocked};
@@ -236,7 +236,7 @@ impl Keychain {
     fn compare_uuid(&mut self, backup: &Backup<Unlocked>) {
         let Some(Ok(keybag)) = backup.bundle().keybag() else { return };
         let hex = |text: &str| text.replace('-', "").to_ascii_lowercase();
-        let bag: String = keybag.uuid().iter().map(|byte| format!("{byte:02x}")).collect();
+        let bag = Hex(&keybag.uuid()).to_string();
         if let Some(uuid) = &self.keybag_uuid
             && hex(uuid) != bag
         {

@@ -80,8 +80,7 @@ pub(crate) fn run(args: &AppsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         .ok_or_else(|| CommandError::new(Kind::Failed, "catalog-locked", "no catalog is open"))?;
     ui.stop.check()?;
     let problems = progress.finish();
-    let mut tally = Tally { damaged_keys, ..Tally::default() };
-    problems.iter().for_each(|item| tally.add(item.severity));
+    let tally = Tally::of(&problems, damaged_keys);
     let mut out = ui::stdout()?;
     let written = match ui.format {
         Format::Text => table::write(&mut out, &listing.survey, ui::stdout_styles()),

@@ -168,8 +168,7 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     }
     summary.destination = target.to_string_lossy().into_owned();
     summary.problems = progress.finish();
-    let mut tally = Tally { damaged_keys: damaged_keys(&backup), ..Tally::default() };
-    summary.problems.iter().for_each(|item| tally.add(item.severity));
+    let tally = Tally::of(&summary.problems, damaged_keys(&backup));
     if !dry_run {
         let (counts, items) = (summary.counts, &summary.problems);
         let selection = selection.as_ref();

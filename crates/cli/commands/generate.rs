@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use bkp_toolkit::core::RunError;
+use bkp_toolkit::core::{Hex, RunError};
 use bkp_toolkit::crypto::{KdfParams, KdfProgress, Passphrase};
 use bkp_toolkit::restore::{BundleSummary, RunCounts, RunOutput};
 use bkp_toolkit::synth::{Counts, Filler, Plan, SizeMix, SynthSpec};
@@ -207,7 +207,7 @@ pub(crate) fn run(args: &GenerateArgs, ui: &Ui) -> Result<ExitCode, CommandError
         }
         let rows = planned.rows as u64;
         let counts = RunCounts { listed: rows, done: rows, ..RunCounts::default() };
-        let manifest_sha256 = made.catalog_sha256.iter().map(|b| format!("{b:02x}")).collect();
+        let manifest_sha256 = Hex(&made.catalog_sha256).to_string();
         let made = RunOutput { manifest_sha256 };
         let record = record::write_generated("generate", started, counts, made, output)?;
         summary.run_record = Some(record.to_string_lossy().into_owned());

@@ -84,8 +84,7 @@ pub(crate) fn run(args: &KeychainArgs, ui: &Ui) -> Result<ExitCode, CommandError
     let listing = bkp_toolkit::keychain(&backup, secrets, &progress)?;
     ui.stop.check()?;
     let problems = progress.finish();
-    let mut tally = Tally { damaged_keys: damaged_keys(&backup), ..Tally::default() };
-    problems.iter().for_each(|item| tally.add(item.severity));
+    let tally = Tally::of(&problems, damaged_keys(&backup));
     let document = Document { listing: &listing, problems: &problems };
     let written_to = match file {
         Some(file) => Some(file.write(|out| write_line(out, &document))?),

@@ -17,7 +17,7 @@ use bkp_toolkit::archive::{
     PackOptions, PackPlan, PackedMember, on_threads,
 };
 use bkp_toolkit::bundle::Storage;
-use bkp_toolkit::core::Problem;
+use bkp_toolkit::core::{Hex, Problem};
 use bkp_toolkit::restore::{RestoreError, RunArchive, RunItem, RunMember, RunRecord, StagedFile};
 
 use crate::args::{
@@ -229,8 +229,7 @@ pub(crate) fn run(args: &PackArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     }
     summary.counts(contents.counts);
     let problems = progress.finish();
-    let mut tally = Tally { damaged_keys: contents.damaged_keys, ..Tally::default() };
-    problems.iter().for_each(|item| tally.add(item.severity));
+    let tally = Tally::of(&problems, contents.damaged_keys);
     summary.problems = problems;
     if let Some((record, written)) = outer {
         summary.written(&written, args.verify);
@@ -269,7 +268,7 @@ fn beside(mut record: RunRecord, written: &Written, to: Destination<'_>) -> RunR
     let packed = &written.pack.members;
     record.archive = Some(RunArchive {
         bytes: Some(written.bytes),
-        sha256: Some(hex(&written.sha256)),
+        sha256: Some(Hex(&written.sha256).to_string()),
         members: (!to.sealed).then(|| members(packed)),
         ..run_archive(packed, to.form())
     });
@@ -296,10 +295,6 @@ fn members(packed: &[PackedMember]) -> Vec<RunMember> {
         sha256: member.sha256,
     };
     packed.iter().map(member).collect()
-}
-
-fn hex(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Packing, once it is known what.

@@ -105,8 +105,7 @@ pub(crate) fn run(args: &PlanArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         Err(_) => StagingRows::default(),
     };
     let problems = progress.finish();
-    let mut tally = Tally { damaged_keys: damaged_keys(&backup), ..Tally::default() };
-    problems.iter().for_each(|item| tally.add(item.severity));
+    let tally = Tally::of(&problems, damaged_keys(&backup));
     let document = Document::of(&situation, &plan, &rows, &groups, &problems);
     let mut out = ui::stdout()?;
     let written = match ui.format {

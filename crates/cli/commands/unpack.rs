@@ -113,8 +113,7 @@ pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<ExitCode, CommandError> 
         };
     }
     summary.problems = progress.finish();
-    let mut tally = Tally::default();
-    summary.problems.iter().for_each(|item| tally.add(item.severity));
+    let tally = Tally::of(&summary.problems, 0);
     if done.is_some() {
         let bundle = Bundle::open(archive.storage(), limits).ok().map(Arc::new);
         let (counts, items) = (summary.counts, &*summary.problems);

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bkp_core::{Entry, Fault as _, FileId, Problem, Severity};
+use bkp_core::{Entry, Fault as _, FileId, Hex, Problem, Severity};
 use rustix::fs::{AtFlags, Mode, OFlags, open, openat, renameat, unlinkat};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -102,8 +102,7 @@ pub struct RunFile {
 }
 
 fn digits<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-    let text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    serializer.serialize_str(&text)
+    serializer.collect_str(&Hex(hash))
 }
 
 /// An entry that a selection left out. Small, since there may be a million of them.

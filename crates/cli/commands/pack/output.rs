@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use serde::Serialize;
 
 use bkp_toolkit::PackSelection;
+use bkp_toolkit::core::Hex;
 use bkp_toolkit::restore::RunCounts;
 
 use super::contents::Contents;
-use super::{PackArgs, Written, hex};
+use super::{PackArgs, Written};
 use crate::args::Format;
 use crate::display::{Name, Size};
 use crate::json::{SCHEMA_VERSION, write_line};
@@ -90,7 +91,7 @@ impl Summary {
         self.members = pack.files;
         self.member_bytes = pack.bytes;
         self.archive_bytes = Some(*bytes);
-        self.sha256 = Some(hex(sha256));
+        self.sha256 = Some(Hex(sha256).to_string());
         self.verified = Some(verified);
         self.without_payload += lost.len() as u64;
         if !lost.is_empty() {

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bkp_core::{Domain, Entry, EntryKind, Metadata, ProtectionClass, RelPath};
+use bkp_core::{Domain, Entry, EntryKind, Hex, Metadata, ProtectionClass, RelPath};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::{ContentHash, rfc3339};
@@ -180,10 +180,6 @@ fn name<M: SerializeMap>(map: &mut M, key: &str, twin: &str, name: &[u8]) -> Res
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Names that are not UTF-8 get a twin in base64; times are RFC 3339 in UTC, or null where they
 /// are beyond that.
 impl Serialize for DiffSide {
@@ -203,8 +199,8 @@ impl Serialize for DiffSide {
         map.serialize_entry("born", &rfc3339(metadata.born))?;
         map.serialize_entry("flags", &metadata.flags)?;
         map.serialize_entry("protection_class", &protection.map(|class| class.0))?;
-        map.serialize_entry("digest", &digest.map(|digest| hex(&digest)))?;
-        map.serialize_entry("sha256", &sha256.map(|hash| hex(&hash)))?;
+        map.serialize_entry("digest", &digest.map(|digest| Hex(&digest).to_string()))?;
+        map.serialize_entry("sha256", &sha256.map(|hash| Hex(&hash).to_string()))?;
         map.end()
     }
 }

@@ -1,6 +1,7 @@
 //! What the backups as a whole say of themselves.
 
 use bkp_bundle::Bundle;
+use bkp_core::Hex;
 use serde::Serialize;
 
 use crate::rfc3339;
@@ -36,7 +37,7 @@ fn facts(bundle: &Bundle) -> [(&'static str, Option<String>); 18] {
     let keybag = bundle.keybag().and_then(Result::ok);
     let yes = |value: bool| if value { "true" } else { "false" }.to_owned();
     let uuid = |uuid: [u8; 16]| {
-        let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = Hex(&uuid).to_string();
         let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
         parts.map(|(from, to)| hex.get(from..to).unwrap_or_default()).join("-")
     };

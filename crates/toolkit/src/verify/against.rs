@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use bkp_bundle::{Backup, Bundle, Unlocked};
-use bkp_core::{Entry, FileId, Monitor, Problem, RunError, Select, Stage, Verdict};
+use bkp_core::{Entry, FileId, Hex, Monitor, Problem, RunError, Select, Stage, Verdict};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -68,16 +68,12 @@ pub fn catalog_sha256(bundle: &Bundle) -> io::Result<String> {
     let mut chunk = vec![0; 256 << 10];
     loop {
         match stored.read(&mut chunk) {
-            Ok(0) => return Ok(hex(&hash.finalize())),
+            Ok(0) => return Ok(Hex(&hash.finalize()).to_string()),
             Ok(n) => hash.update(chunk.get(..n).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn mismatch(message: String) -> Finding {
@@ -148,7 +144,7 @@ pub(super) fn files(
         if let (Some(then), Some(now)) = (then.get(&entry.id), now) {
             seen += 1;
             if then != now {
-                let message = format!("the file has SHA-256 {}, and had {}", hex(now), hex(then));
+                let message = format!("the file has SHA-256 {}, and had {}", Hex(now), Hex(then));
                 log.add(mismatch(message).at(entry));
             }
         }
