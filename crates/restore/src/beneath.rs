@@ -1,4 +1,10 @@
-//! Reaching directories below a root, one component at a time and never through a link.
+//! Reaching directories and new files below a root, never through a link.
+//!
+//! ```text
+//! a directory    one component at a time, each opened without following links
+//! a new file     one call where the system resolves a whole path without following links (Linux
+//!                5.6); else, and where anything stands in the way, by its directory
+//! ```
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -12,12 +18,21 @@ use crate::names::split;
 /// almost all of them; more would meet the limit of open files, which is 256 on some systems.
 const SLOTS: usize = 8;
 
+/// How a file is opened that must not have been there.
+pub(crate) const NEW: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
 /// A worker's open directories below one root.
 #[derive(Debug)]
 pub(crate) struct Handles {
     root: Arc<OwnedFd>,
     slots: Vec<Slot>,
     clock: u64,
+    /// Whether the system has not yet refused to resolve whole paths.
+    whole_paths: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +55,26 @@ pub(crate) enum Obstacle {
 
 impl Handles {
     pub(crate) fn new(root: Arc<OwnedFd>) -> Self {
-        Self { root, slots: Vec::with_capacity(SLOTS), clock: 0 }
+        Self { root, slots: Vec::with_capacity(SLOTS), clock: 0, whole_paths: true }
+    }
+
+    /// Creates a file at a stored path by one call, which follows no link anywhere on the path.
+    ///
+    /// Nothing is returned when the system cannot do that and when it fails, most often because a
+    /// directory is missing: the way by [`make`](Self::make) says what is wrong.
+    pub(crate) fn create(&mut self, path: &[u8], mode: Mode) -> Option<OwnedFd> {
+        if !self.whole_paths {
+            return None;
+        }
+        match create_whole(self.root.as_fd(), path, mode) {
+            Ok(file) => Some(file),
+            // Older systems, and containers that do not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                self.whole_paths = false;
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Opens the directory at a stored path, creating what is missing of it with mode 0700.
@@ -129,6 +163,18 @@ impl Handles {
             }
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn create_whole(root: BorrowedFd<'_>, path: &[u8], mode: Mode) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{ResolveFlags, openat2};
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    openat2(root, path, NEW, mode, resolve)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn create_whole(_: BorrowedFd<'_>, _: &[u8], _: Mode) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// Opens a directory in a directory.
