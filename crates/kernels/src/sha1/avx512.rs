@@ -3,8 +3,9 @@
 //! # Safety
 //!
 //! Unsafe are the call into code compiled for instructions that a processor may lack, whose caller
-//! holds a `Kind::Avx512`, made only where [`detected`] has said that this one has them; and loads and
-//! stores through pointers made of references to arrays of exactly the size of a vector.
+//! holds a `Kind::Avx512`, made only where [`detected`] has said that this one has them; loads and stores
+//! through pointers made of references to arrays of exactly the size of a vector; and loads of blocks
+//! by number, which are kept below the number of blocks that every lane has.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_rol_epi32, _mm512_set1_epi32,
@@ -48,15 +49,14 @@ fn compress_here(states: &mut [[u32; LANES]; 5], blocks: &[&[Block]; LANES]) {
     let mut quarters = [[_mm512_setzero_si512(); 4]; 4];
     let mut words = [_mm512_setzero_si512(); 16];
     let mut next = [_mm512_setzero_si512(); 16];
-    for n in 0..4 {
-        quarters[n] = within_quarters(rows.four(n, 0));
+    for (n, quarter) in quarters.iter_mut().enumerate() {
+        *quarter = within_quarters(rows.four(n, 0));
     }
     for n in 0..4 {
         quarters_themselves(&quarters, n, &mut words);
     }
     for at in 0..rows.count {
-        // After the last block there is none, and any will do.
-        let ahead = if at + 1 < rows.count { at + 1 } else { at };
+        let ahead = at + 1;
         macro_rules! between {
             (0) => {
                 quarters[0] = within_quarters(rows.four(0, ahead));
@@ -106,18 +106,19 @@ impl<'b> Rows<'b> {
         Some(Self { starts: blocks.map(<[Block]>::as_ptr), count, lanes: PhantomData })
     }
 
-    /// Loads block `at` of lanes `4 * n` and the three after it as big-endian words.
+    /// Loads block `at` of lanes `4 * n` and the three after it as big-endian words; the last block
+    /// where there is none of that number, without a branch that would part the rounds around it.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn four(&self, n: usize, at: usize) -> [__m512i; 4] {
         const { assert!(size_of::<__m512i>() == BLOCK) };
-        debug_assert!(at < self.count, "no lane has so many blocks");
+        let at = at.min(self.count - 1);
         let swap = _mm512_set4_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203);
         let mut rows = [_mm512_setzero_si512(); 4];
         for (row, start) in rows.iter_mut().zip(&self.starts[4 * n..]) {
             #[expect(unsafe_code, reason = "a load")]
-            // SAFETY: `at` is less than `count`, and no lane has fewer blocks than that. A block is
-            // as large as a vector, and the load needs no alignment.
+            // SAFETY: `at` is less than `count`, which is not 0, and no lane has fewer blocks than
+            // that. A block is as large as a vector, and the load needs no alignment.
             let bytes = unsafe { _mm512_loadu_si512(start.add(at).cast()) };
             *row = _mm512_shuffle_epi8(bytes, swap);
         }
