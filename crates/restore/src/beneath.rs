@@ -205,3 +205,51 @@ fn step(dir: BorrowedFd<'_>, name: &[u8], make: bool) -> Result<OwnedFd, Obstacl
         error => Obstacle::System(error),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+
+    use rustix::fs::{CWD, Mode};
+
+    use super::{Handles, open_dir};
+
+    /// The way by one call refuses what the way by directories refuses. What it returns nothing for
+    /// is left as it was.
+    #[test]
+    fn one_call_follows_no_link_and_stays_below_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        fs::create_dir(&root).unwrap();
+        fs::create_dir(&outside).unwrap();
+        symlink(&outside, root.join("link")).unwrap();
+        symlink("real", root.join("inner")).unwrap();
+        symlink(outside.join("made"), root.join("last")).unwrap();
+        fs::write(root.join("taken"), b"first").unwrap();
+        let name = std::os::unix::ffi::OsStrExt::as_bytes(root.as_os_str());
+        let mut handles = Handles::new(Arc::new(open_dir(CWD, name).unwrap()));
+        let mode = Mode::RUSR | Mode::WUSR;
+        let absolute = outside.join("absolute");
+        let absolute = std::os::unix::ffi::OsStrExt::as_bytes(absolute.as_os_str());
+        assert!(handles.create(b"real/file", mode).is_none());
+        handles.make(b"real").unwrap();
+        for path in
+            [&b"link/file"[..], b"inner/file", b"last", b"taken", b"taken/file", b"../up", absolute]
+        {
+            assert!(handles.create(path, mode).is_none(), "{}", path.escape_ascii());
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(root.join("real")).unwrap().count(), 0);
+        assert_eq!(fs::read(root.join("taken")).unwrap(), b"first");
+        // Where the system cannot do it, it says so once and is asked no more.
+        let made = handles.create(b"real/file", mode).is_some();
+        assert_eq!(made, handles.whole_paths);
+        assert_eq!(root.join("real/file").exists(), made);
+        handles.whole_paths = false;
+        assert!(handles.create(b"real/other", mode).is_none());
+        assert!(!root.join("real/other").exists());
+    }
+}
