@@ -18,7 +18,7 @@ const WORD: &str = "secret";
 fn spec() -> SynthSpec {
     let (files, total, rows) = (140, Some(3 << 20), 400);
     let (mix, filler) = (SizeMix::Mixed, Filler::Folders);
-    SynthSpec { seed: 5, files, total, mix, rows, filler, sparse: false }
+    SynthSpec { files, total, mix, rows, filler, ..SynthSpec::new(5) }
 }
 
 fn word() -> Passphrase {
@@ -118,7 +118,7 @@ fn the_naive_writer_makes_the_same_backup() {
                 continue;
             }
             let dir = tempfile::tempdir().unwrap();
-            let SynthSpec { seed, files, total, mix, rows, filler, sparse } = spec;
+            let SynthSpec { seed, files, total, mix, rows, filler, digests: _, sparse } = spec;
             let encryption = locked.then(|| Encryption::new(WORD));
             let (keychain, threads) = (false, None);
             let naive = BulkSpec {
