@@ -37,6 +37,8 @@ pub(crate) struct Job {
     before: Option<Line>,
     /// Whether the output consists of hard links to the input.
     links: bool,
+    /// Whether the input is a damaged backup.
+    damaged: bool,
 }
 
 /// A floor or a reader by others.
@@ -72,7 +74,8 @@ impl Job {
         let catalog = std::fs::metadata(input.join("Manifest.db")).map_or(0, |data| data.len());
         let (targets, beside) = (Vec::new(), Vec::new());
         let (input, before) = (input.to_owned(), None);
-        Self { name, input, bytes: 0, catalog, targets, ours, beside, before, links: false }
+        let (bytes, links, damaged) = (0, false, false);
+        Self { name, input, bytes, catalog, targets, ours, beside, before, links, damaged }
     }
 
     pub(crate) fn bytes(self, bytes: u64) -> Self {
@@ -116,19 +119,24 @@ impl Job {
         Self { links: true, ..self }
     }
 
+    pub(crate) fn damaged(self) -> Self {
+        Self { damaged: true, ..self }
+    }
+
     pub(crate) fn is_links(&self) -> bool {
         self.links
     }
 
     /// Runs the job and what is beside it, in turns.
     pub(crate) fn race(self, place: &Place, rounds: usize) -> Row {
-        let Self { name, input, bytes, catalog, targets, ours, beside, before, links } = self;
+        let Self { name, input, bytes, catalog, targets, ours, beside, before, links, damaged } =
+            self;
         let mut row = Row { name, bytes, catalog, targets, ours: None, beside: Vec::new() };
         if !is_there(&ours) {
             return row;
         }
         if let Some(before) = &before {
-            measure(before);
+            measure(before, false);
         }
         warm(&input);
         let mut costs = vec![Vec::new(); beside.len() + 1];
@@ -136,7 +144,7 @@ impl Job {
             let contenders = beside.iter().map(|beside| &beside.line).chain([&ours]);
             for (line, costs) in contenders.zip(&mut costs) {
                 let out = place.out(links);
-                costs.push(measure(&at(line, &out)));
+                costs.push(measure(&at(line, &out), damaged));
                 place.clear(&out);
             }
         }

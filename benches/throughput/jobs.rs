@@ -256,7 +256,7 @@ pub(crate) fn of_rows(place: &Place, bundles: &Bundles) -> Vec<Job> {
         with(list),
         Job::new("list, files missing", plain, Lines::plain(line!["ls", "--jsonl", plain])),
         with(Job::new("verify", encrypted, lines.locked(line!["verify", encrypted]))),
-        Job::new("verify, files missing", plain, Lines::plain(line!["verify", plain])),
+        Job::new("verify, files missing", plain, Lines::plain(line!["verify", plain])).damaged(),
         with(Job::new("filter", encrypted, filter).links()),
     ]
 }
@@ -285,7 +285,8 @@ fn list(place: &Place, lines: &Lines, backup: &Path) -> PathBuf {
     file
 }
 
-/// Runs a command and returns what it says. A plain backup asks for no password, and is given one.
+/// Runs a command and returns what it says. A plain backup is given a password that it does not
+/// ask for.
 fn answer(line: &Line) -> String {
     let output = Command::new(&line[0]).args(&line[1..]).output().expect("bkp runs");
     String::from_utf8(output.stdout).expect("text")

@@ -54,7 +54,8 @@ const WRITTEN: [u64; 3] = [1, 5, 25];
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.as_slice() {
-        [word, command @ ..] if word == "--measure" => return cost::child(command),
+        [word, command @ ..] if word == "--measure" => return cost::child(command, false),
+        [word, command @ ..] if word == "--measure-damaged" => return cost::child(command, true),
         [word, floor @ ..] if word == "--floor" => return floors::run(floor),
         [word, rows] if word == "--catalog" => return catalog::child(rows),
         _ => {}

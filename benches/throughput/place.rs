@@ -19,6 +19,7 @@ use crate::options::{GIB, Options};
 
 /// Rounds of key derivation where they are not what is measured.
 pub(crate) const FEW: &str = "10000";
+const ENCRYPTED: [&str; 3] = ["--encrypted", "--kdf-iterations", FEW];
 /// The password of every bundle, and the new one of those that are made of it.
 pub(crate) const PASSWORD: &str = "test";
 
@@ -152,7 +153,7 @@ impl Place {
     pub(crate) fn generate(&self, shape: Shape) -> Bundles {
         Bundles {
             plain: self.bundle("plain", shape, &["--plain"]),
-            encrypted: self.bundle("encrypted", shape, &["--encrypted", "--kdf-iterations", FEW]),
+            encrypted: self.bundle("encrypted", shape, &ENCRYPTED),
             shape,
         }
     }
@@ -168,7 +169,11 @@ impl Place {
     pub(crate) fn rows(&self, rows: u64) -> Bundles {
         let shape = Shape { files: 10, rows, bytes: Some(1 << 20) };
         let missing = ["--plain", "--fill", "missing-files"];
-        Bundles { plain: self.bundle("missing", shape, &missing), ..self.generate(shape) }
+        Bundles {
+            plain: self.bundle("missing", shape, &missing),
+            encrypted: self.bundle("encrypted", shape, &ENCRYPTED),
+            shape,
+        }
     }
 
     fn bundle(&self, name: &str, shape: Shape, options: &[&str]) -> PathBuf {

@@ -116,6 +116,16 @@ pub(crate) struct Targets {
     lines: Vec<String>,
     met: usize,
     missed: usize,
+    /// Limits of memory that grow with the catalog, of which the worst is told.
+    peaks: Vec<Peak>,
+}
+
+/// What a row took of memory, and what it may, in MiB.
+#[derive(Debug)]
+struct Peak {
+    job: String,
+    is: f64,
+    limit: f64,
 }
 
 impl Targets {
@@ -128,6 +138,13 @@ impl Targets {
             return;
         };
         for target in &row.targets {
+            if let Target::Peak(mib, catalogs) = target
+                && *catalogs > 0.0
+            {
+                let (is, limit) = (ours.peak / 1024.0, mib + catalogs * mebibytes(row.catalog));
+                self.peaks.push(Peak { job: format!("{}: {section}", row.name), is, limit });
+                continue;
+            }
             let Judged { wanted, is } = target.judge(row, ours);
             self.add(row.name, section, &wanted, is);
         }
@@ -149,8 +166,16 @@ impl Targets {
         self.lines.push(format!("| {job} | {of} | {wanted} | {is} | {word} |"));
     }
 
-    pub(crate) fn print(&self, report: &mut Report) {
-        let Self { lines, met, missed } = self;
+    pub(crate) fn print(mut self, report: &mut Report) {
+        let over = |peak: &Peak| peak.is / peak.limit;
+        if let Some(worst) = self.peaks.iter().max_by(|a, b| over(a).total_cmp(&over(b))) {
+            let missed = self.peaks.iter().filter(|peak| over(peak) > 1.0).count();
+            let wanted = format!("32 MiB + catalog: {:.0} MiB", worst.limit);
+            let (of, most) = (self.peaks.len(), worst.is);
+            let (job, is) = (worst.job.clone(), format!("{most:.0} MiB; {missed} of {of} over"));
+            self.add("memory, the worst", &job, &wanted, Some((is, missed == 0)));
+        }
+        let Self { lines, met, missed, .. } = self;
         let silent = lines.len() - met - missed;
         report.title(&format!("Targets: {met} met, {missed} missed, {silent} not shown"));
         report.line("| job | on | target | here | |\n|---|---|---|---|---|");
