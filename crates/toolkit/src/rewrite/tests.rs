@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use bkp_bundle::{Backup, Limits, Opened, Storage, Unlocked};
 use bkp_core::{Domain, NullMonitor, Report, Select as _};
 use bkp_policy::{Rules, Selection};
 use bkp_testkit::{BundleSpec, EntrySpec};
@@ -11,6 +10,7 @@ use super::apps::Apps;
 use super::{
     LookAhead, RewriteOptions, Rewritten, check_destination, choose, filter, filter_ahead,
 };
+use crate::testing::open;
 
 #[test]
 fn a_container_is_gone_when_nothing_of_it_is_kept() {
@@ -54,13 +54,6 @@ fn a_destination_in_the_source_is_found_through_links() {
     assert!(check_destination(&path("nowhere"), &path("nowhere/x")).is_ok());
 }
 
-fn opened(dir: &Path) -> Backup<Unlocked> {
-    match Opened::open(Storage::directory(dir).unwrap(), Limits::default()).unwrap() {
-        Opened::Unlocked(backup) => backup,
-        Opened::Locked(_) => panic!("encrypted"),
-    }
-}
-
 /// The files below a folder, by their names.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -94,7 +87,7 @@ fn a_bundle_is_the_same_whatever_was_known_before() {
         spec.entries.push(EntrySpec::file(domain, name, vec![7; len]));
     }
     spec.write(&path("backup")).unwrap();
-    let backup = opened(&path("backup"));
+    let backup = open(&path("backup"));
     let options = |name: &str| RewriteOptions { target: path(name), threads: None, link: false };
     let told = |report: &Report<Rewritten>| {
         let Rewritten { applications_left_out, partial_domains, .. } = &report.summary;
