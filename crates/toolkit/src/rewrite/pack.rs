@@ -15,8 +15,7 @@ use bkp_crypto::encrypt_in_place;
 use bkp_restore::RestoreError;
 
 use super::rekey::fresh_manifest_key;
-use super::walk::Walk;
-use super::{RewriteError, is_finished, plists};
+use super::{LookAhead, RewriteError, is_finished, plists};
 
 /// What a smaller bundle in an archive is.
 #[derive(Debug, Default)]
@@ -64,7 +63,7 @@ pub fn plan_pack(
     plan: &mut PackPlan,
     monitor: &dyn Monitor,
 ) -> Result<Report<PackSelection>, RewriteError> {
-    let Walk { apps, partial, .. } = Walk::new(backup, select, monitor)?;
+    let LookAhead { apps, partial, .. } = LookAhead::of(backup, select, monitor)?;
     let kind = backup.catalog().kind();
     let (key, manifest_key) = match fresh_manifest_key(backup, backup.class_keys())? {
         Some((key, wrapped)) => (Some(key), Patch::Set(wrapped.to_bytes())),
