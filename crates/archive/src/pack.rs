@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read as _, Write};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bkp_bundle::{Layout, Storage, Stored};
 use bkp_core::FileId;
@@ -27,13 +28,34 @@ const BATCH_FILES: usize = 512;
 /// Bytes of a large file that are read at once.
 const PIECE: usize = 1 << 20;
 
+/// A content that is written in place of a file of the bundle.
+#[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+pub trait Replacement: fmt::Debug + Send + Sync {
+    /// Returns how many bytes it has.
+    fn len(&self) -> u64;
+
+    /// Reads it from its start. Called once for each archive; a read that fails, or one that ends
+    /// after more or fewer bytes than [`len`](Self::len), ends the archive.
+    fn open(&self) -> Box<dyn io::Read + Send + '_>;
+}
+
+impl Replacement for Vec<u8> {
+    fn len(&self) -> u64 {
+        self.as_slice().len() as u64
+    }
+
+    fn open(&self) -> Box<dyn io::Read + Send + '_> {
+        Box::new(self.as_slice())
+    }
+}
+
 /// Which files of a bundle go into an archive.
 #[derive(Clone, Debug)]
 pub struct PackPlan {
     /// Names with lengths, sorted.
     files: Vec<(MemberName, u64)>,
     /// Contents that are written in place of the bundle's own, or beside them.
-    replaced: BTreeMap<MemberName, Vec<u8>>,
+    replaced: BTreeMap<MemberName, Arc<dyn Replacement>>,
     foreign: Vec<String>,
 }
 
@@ -88,8 +110,8 @@ impl PackPlan {
 
     /// Writes `content` in place of the bundle's own file, or as another one: a new catalog, for
     /// instance.
-    pub fn replace(&mut self, name: MemberName, content: Vec<u8>) {
-        let len = content.len() as u64;
+    pub fn replace(&mut self, name: MemberName, content: impl Replacement + 'static) {
+        let len = content.len();
         match self.files.binary_search_by(|(other, _)| other.cmp(&name)) {
             Ok(at) => {
                 if let Some(file) = self.files.get_mut(at) {
@@ -98,7 +120,7 @@ impl PackPlan {
             }
             Err(at) => self.files.insert(at, (name, len)),
         }
-        self.replaced.insert(name, content);
+        self.replaced.insert(name, Arc::new(content));
     }
 
     /// Returns true if there is a payload of this id, wherever in the bundle it lies.
@@ -331,18 +353,23 @@ impl Run<'_> {
     /// Reads a small file.
     fn read(&self, (name, len): (MemberName, u64)) -> Result<Read, ArchiveError> {
         let content = match self.plan.replaced.get(&name) {
-            Some(content) => content.clone(),
+            Some(replacement) => {
+                let mut content = Vec::new();
+                let read = replacement.open().read_to_end(&mut content);
+                read.map_err(|error| failed(name, error))?;
+                content
+            }
             None => {
                 let mut file = self.stored(name, len)?;
                 let mut content = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
                 let read = (&mut file).take(len.saturating_add(1)).read_to_end(&mut content);
                 read.map_err(|error| failed(name, error))?;
-                if content.len() as u64 != len {
-                    return Err(changed(name, len));
-                }
                 content
             }
         };
+        if content.len() as u64 != len {
+            return Err(changed(name, len));
+        }
         let sha256 = if self.hash { Sha256::digest(&content).into() } else { [0; 32] };
         Ok(Read { name, crc: crc32fast::hash(&content), content, sha256 })
     }
@@ -353,7 +380,7 @@ impl Run<'_> {
         len: u64,
     ) -> Result<Box<dyn io::Read + Send + '_>, ArchiveError> {
         Ok(match self.plan.replaced.get(&name) {
-            Some(content) => Box::new(content.as_slice()),
+            Some(content) => content.open(),
             None => Box::new(self.stored(name, len)?),
         })
     }

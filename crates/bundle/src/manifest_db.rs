@@ -23,7 +23,7 @@ use crate::catalog::scan;
 use crate::database::{self, Budget, DatabaseReport};
 use crate::{BundleError, BundleRecord, CatalogError, Notice, Storage};
 use row::RowReader;
-pub(crate) use write::DbWriter;
+pub(crate) use write::{Database, DbWriter, Position, Row};
 
 /// The catalog of iOS 10 and later, read-only. Source: FORMAT.md 2.
 #[derive(Debug)]
