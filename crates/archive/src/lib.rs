@@ -26,7 +26,6 @@
 
 mod archive;
 mod backend;
-mod digest;
 mod error;
 mod file;
 mod map;
@@ -40,7 +39,6 @@ mod zip;
 mod tests;
 
 pub use archive::{Archive, MemberCheck, OpenedArchive, SealedArchive};
-pub use digest::DigestWriter;
 pub use error::{ArchiveError, Refusal};
 pub use file::ArchiveFile;
 pub use name::{Catalog, MemberName, Plist};

@@ -87,7 +87,7 @@ impl Summary {
 
     /// Says what was done.
     pub(super) fn written(&mut self, written: &Written, verified: bool) {
-        let Written { pack, bytes, sha256, lost } = written;
+        let Written { pack, lost } = written;
         self.members = pack.files;
         self.member_bytes = pack.bytes;
         self.archive_bytes = Some(*bytes);
