@@ -19,8 +19,9 @@
 //! names that lead out of a folder, links, sizes that cannot be true. The same holds on the way
 //! out: [`unpack`] writes names of a bundle and no others.
 //!
-//! Files are read through a read-only memory map, of which nothing but copies is handed out, and
-//! by position where there can be none. `map.rs` says what a map costs when a disk fails.
+//! Short reads of a file go through a read-only memory map, of which nothing but copies is handed
+//! out; long ones, and files that cannot be mapped, are read by position. `map.rs` says what a map
+//! costs when a disk fails.
 
 #![deny(unsafe_code)]
 

@@ -11,6 +11,9 @@ mod chunk;
 mod fill;
 mod line;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;

@@ -252,11 +252,7 @@ impl<'a, 'r> Filler<'a, 'r> {
         Ok(())
     }
 
-    fn open(
-        &self,
-        name: MemberName,
-        len: u64,
-    ) -> Result<Box<dyn Read + Send + 'a>, ArchiveError> {
+    fn open(&self, name: MemberName, len: u64) -> Result<Box<dyn Read + Send + 'a>, ArchiveError> {
         if let Some(content) = self.plan.replaced.get(&name) {
             return Ok(Box::new(content.as_slice()));
         }

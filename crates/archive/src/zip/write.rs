@@ -1,13 +1,13 @@
 //! Writing a zip to anything that takes bytes: no seeking, and the same bytes for the same input.
 //!
-//! The `zip` crate, which the tests read and write with, was weighed for this (9.2). What keeps it
+//! The `zip` crate, which the tests read and write with, was weighed for this (9.4). What keeps it
 //! from being used is its writer without seeking, `ZipWriter::new_stream`:
 //!
 //! * It puts zeros into every local header and the checksum behind the content, also where both
 //!   are known before. A stored member of that form has no end that can be seen, so programs that
 //!   read a zip as a stream refuse it; here that is so for files above 4 MiB alone.
-//! * It takes CRC-32 of what is written, on the thread that writes. Here small files come with
-//!   theirs, which the threads that read them have taken.
+//! * All content passes through its `Write`. Here files are read into the place where they are
+//!   sealed and written from, and the headers are put around them.
 //! * It holds some two hundred bytes and the name for each member until the end, where forty
 //!   are enough: of a million members 40 MB and not some 300 MB.
 
