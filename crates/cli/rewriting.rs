@@ -14,17 +14,17 @@ use bkp_toolkit::policy::Selection;
 use bkp_toolkit::restore::{RunCounts, RunOutput, RunStaging};
 use bkp_toolkit::{RewriteError, RewriteOptions, Rewritten, StagingRows};
 
-use crate::args::{Format, RewriteArgs};
+use crate::args::RewriteArgs;
 use crate::destination::{refuse_full, refuse_source};
 use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind, chain};
-use crate::json::{SCHEMA_VERSION, write_line};
+use crate::json::SCHEMA_VERSION;
 use crate::open::damaged_keys;
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::record::Record;
 use crate::staging::ManagementSummary;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// One run of such a command.
 pub(crate) struct Rewriting<'r> {
@@ -131,12 +131,7 @@ impl<'r> Rewriting<'r> {
             let written = record.write(backup.bundle(), target)?;
             summary.run_record = Some(written.to_string_lossy().into_owned());
         }
-        let mut out = ui::stdout()?;
-        let written = match ui.format {
-            Format::Text => summary.write_text(&mut out, target),
-            _ => write_line(&mut out, &summary),
-        };
-        written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+        ui.answer(&summary, |out| summary.write_text(out, target))?;
         Ok(tally.exit_code())
     }
 }

@@ -22,11 +22,11 @@ use crate::args::{Format, PasswordArgs, parse_size};
 use crate::destination::refuse_full;
 use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind};
-use crate::json::{SCHEMA_VERSION, write_line};
+use crate::json::SCHEMA_VERSION;
 use crate::password;
 use crate::progress::Progress;
 use crate::record;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Write a synthetic backup for tests and measurements
 ///
@@ -212,12 +212,7 @@ pub(crate) fn run(args: &GenerateArgs, ui: &Ui) -> Result<ExitCode, CommandError
         let record = record::write_generated("generate", started, counts, made, output)?;
         summary.run_record = Some(record.to_string_lossy().into_owned());
     }
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => summary.write_text(&mut out, output),
-        _ => write_line(&mut out, &summary),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&summary, |out| summary.write_text(out, output))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -52,6 +52,8 @@ mod locate;
 mod managed;
 mod rewrite;
 mod staging;
+#[cfg(test)]
+mod testing;
 mod time;
 mod verify;
 

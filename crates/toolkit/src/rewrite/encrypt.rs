@@ -108,13 +108,5 @@ fn new_keybag(
 /// Returns whether the device is one that encrypts catalogs and derives keys in two stages. One
 /// that does not say is taken for a new one.
 fn is_since_10_2(backup: &Backup<Unlocked>) -> bool {
-    let bundle = backup.bundle();
-    let version = bundle.manifest().lockdown.product_version.as_deref();
-    let version = version.or_else(|| bundle.info()?.product_version.as_deref());
-    let Some(version) = version else { return true };
-    let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
-    match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(major), minor) => (major, minor.unwrap_or(0)) >= (10, 2),
-        (None, _) => true,
-    }
+    backup.bundle().system_version().is_none_or(|version| version >= (10, 2))
 }
