@@ -432,7 +432,7 @@ fn a_failed_write_is_never_forgotten() {
     let all = plain(6 << 20);
     let error = SealWriter::new(Full(50), sealing(1 << 20)).unwrap_err();
     assert_eq!(error.code(), "archive-io");
-    let mut writer = SealWriter::new(Full(100), sealing(1 << 16)).unwrap();
+    let mut writer = SealWriter::new(Full(140), sealing(1 << 16)).unwrap();
     let mut all_of_it = all.iter().copied().cycle().take(40 << 20).collect::<Vec<_>>();
     let error = writer.write_all(&all_of_it).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
@@ -440,7 +440,7 @@ fn a_failed_write_is_never_forgotten() {
     assert!(writer.write_all(&all_of_it).is_err());
     assert!(writer.finish().is_err());
     // The end is what does not fit.
-    let mut writer = SealWriter::new(Full(100), sealing(1 << 16)).unwrap();
+    let mut writer = SealWriter::new(Full(140), sealing(1 << 16)).unwrap();
     writer.write_all(b"abc").unwrap();
     assert_eq!(writer.finish().unwrap_err().code(), "archive-io");
 }
