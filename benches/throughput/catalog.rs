@@ -1,6 +1,7 @@
 //! The writer of catalogs, driven alone. This is the one place that calls it.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use bkp_bundle::{CatalogKind, CatalogWriter, RowPatch, ScratchPlace, mbfile};
 use bkp_core::{Domain, Entry, EntryKind, ProtectionClass, RelPath};
@@ -8,10 +9,13 @@ use bkp_crypto::{FileKey, WrappedFileKey, WrappedKey};
 
 use crate::cost::Cost;
 
-/// Writes rows as a `Manifest.db`.
-pub(crate) fn write(rows: impl IntoIterator<Item = (Entry, RowPatch)>, out: &mut dyn Write) {
-    let scratch = ScratchPlace::folder(std::env::temp_dir());
-    let mut writer = CatalogWriter::new(CatalogKind::Db, scratch);
+/// Writes rows as a `Manifest.db`, with what does not stay in memory in a folder.
+pub(crate) fn write(
+    rows: impl IntoIterator<Item = (Entry, RowPatch)>,
+    scratch: &Path,
+    out: &mut dyn Write,
+) {
+    let mut writer = CatalogWriter::new(CatalogKind::Db, ScratchPlace::folder(scratch));
     for (entry, patch) in rows {
         writer.push(&entry, &patch).expect("a row");
     }
@@ -21,12 +25,13 @@ pub(crate) fn write(rows: impl IntoIterator<Item = (Entry, RowPatch)>, out: &mut
 
 /// Prepares so many rows and measures what it takes to write them; the other side of
 /// [`ask`](crate::cost::ask). The memory told is what the writer took beyond the rows.
-pub(crate) fn child(rows: &str) {
+pub(crate) fn child(rows: &str, scratch: &Path) {
     let rows: Vec<Entry> = (0..rows.parse().expect("a number")).map(row).collect();
     let before = resident();
     let mut out = Counter(0);
     let cost = Cost::of(|| {
-        write(rows.iter().map(|entry| (entry.clone(), RowPatch::default())), &mut out);
+        let rows = rows.iter().map(|entry| (entry.clone(), RowPatch::default()));
+        write(rows, scratch, &mut out);
     });
     assert!(out.0 > rows.len() * 512, "{} bytes are no catalog of {} rows", out.0, rows.len());
     Cost { peak: cost.peak - before, ..cost }.tell();
