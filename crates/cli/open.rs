@@ -9,7 +9,7 @@ use bkp_toolkit::bundle::{Backup, Bundle, Limits, Locked, Opened, Storage, Unloc
 use bkp_toolkit::core::Fault as _;
 use bkp_toolkit::crypto::{KdfProgress, Passphrase};
 
-use crate::args::{BackupArgs, PasswordArgs};
+use crate::args::{BackupArgs, PasswordArgs, ReadArgs};
 use crate::error::{CommandError, Kind};
 use crate::password;
 use crate::problems::Item;
@@ -59,6 +59,16 @@ pub(crate) fn open(args: &BackupArgs, ui: &Ui) -> Result<(PathBuf, Opened), Comm
     let Found { path, bundle, archive: _ } = find(args, ui)?;
     let opened = bundle.open_catalog()?;
     Ok((path, opened))
+}
+
+/// Finds, opens and unlocks the backup.
+pub(crate) fn read(
+    args: &ReadArgs,
+    ui: &Ui,
+    progress: &Progress<'_>,
+) -> Result<Backup<Unlocked>, CommandError> {
+    let (_, opened) = open(&args.backup, ui)?;
+    unlocked(opened, &args.password, ui, progress)
 }
 
 /// Unlocks the backup if it is locked, asking for the password only then.

@@ -14,17 +14,17 @@ use bkp_toolkit::policy::Selection;
 use bkp_toolkit::restore::{RunCounts, RunOutput, RunStaging};
 use bkp_toolkit::{RewriteError, RewriteOptions, Rewritten, StagingRows};
 
-use crate::args::{Format, RewriteArgs};
+use crate::args::RewriteArgs;
 use crate::destination::{refuse_full, refuse_source};
 use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind, chain};
-use crate::json::{SCHEMA_VERSION, write_line};
+use crate::json::SCHEMA_VERSION;
 use crate::open::damaged_keys;
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::record::Record;
 use crate::staging::ManagementSummary;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// One run of such a command.
 pub(crate) struct Rewriting<'r> {
@@ -128,15 +128,10 @@ impl<'r> Rewriting<'r> {
                 rows: &rows,
                 staging,
             };
-            let written = record.write(backup.bundle(), target)?;
+            let written = record.write_hashed(backup.bundle(), summary.source_manifest, target)?;
             summary.run_record = Some(written.to_string_lossy().into_owned());
         }
-        let mut out = ui::stdout()?;
-        let written = match ui.format {
-            Format::Text => summary.write_text(&mut out, target),
-            _ => write_line(&mut out, &summary),
-        };
-        written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+        ui.answer(&summary, |out| summary.write_text(out, target))?;
         Ok(tally.exit_code())
     }
 }
@@ -242,6 +237,9 @@ pub(crate) struct Summary {
     keychain: Option<Keychain>,
     /// SHA-256 of the new catalog as it is stored.
     manifest_sha256: Option<String>,
+    /// The same of the source's, where the run has found it out.
+    #[serde(skip)]
+    source_manifest: Option<[u8; 32]>,
     /// What management made of it, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) management: Option<ManagementSummary>,
@@ -264,6 +262,7 @@ impl Summary {
             partial_domains,
             foreign_files,
             orphan_blobs,
+            source_catalog_sha256,
             keychain,
             ..
         } = &report.summary;
@@ -284,6 +283,7 @@ impl Summary {
             keychain: keychain
                 .map(|fate| Keychain { device_bound: fate.device_bound, exposed: fate.exposed }),
             manifest_sha256: Some(Hex(&bundle.catalog_sha256).to_string()),
+            source_manifest: *source_catalog_sha256,
             ..Self::default()
         }
     }

@@ -1,14 +1,16 @@
 //! What every command is given: where to write, how, and whether to stop.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use crate::args::{Format, GlobalArgs, ProgressWhen};
 use crate::display::{InZone, Rfc3339, Styles, Text, label};
 use crate::error::CommandError;
+use crate::json::write_line;
 use crate::problems::Item;
 use crate::progress::ProgressMode;
 use crate::signals::Stop;
@@ -50,6 +52,20 @@ impl Ui {
     /// Shows seconds since the Unix epoch in the zone that was asked for.
     pub(crate) fn time(&self, seconds: i64) -> InZone<'_> {
         InZone { time: Rfc3339(seconds), zone: &self.zone }
+    }
+
+    /// Writes what a command found or did to stdout: text, or else the one document.
+    pub(crate) fn answer(
+        &self,
+        document: &impl Serialize,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        let mut out = stdout()?;
+        let written = match self.format {
+            Format::Text => text(&mut out),
+            _ => write_line(&mut out, document),
+        };
+        written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))
     }
 
     /// Writes a note to a person on stderr. Programs are told the same by their document.

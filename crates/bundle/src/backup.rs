@@ -279,6 +279,15 @@ impl Bundle {
         self.encrypted
     }
 
+    /// Returns the first two numbers of the version of the system that made the backup, so that
+    /// 10.10 comes after 10.2: those of `Manifest.plist`, else of `Info.plist`. None where neither
+    /// says a version.
+    #[must_use]
+    pub fn system_version(&self) -> Option<(u32, u32)> {
+        let told = self.manifest.lockdown.product_version.as_deref();
+        two_numbers(told.or_else(|| self.info.as_ref()?.product_version.as_deref())?)
+    }
+
     /// Returns what was odd about the bundle and lost nothing.
     #[must_use]
     pub fn notices(&self) -> &[Notice] {
@@ -317,7 +326,14 @@ impl Bundle {
 
 /// Returns the number before the first dot of `Version`.
 fn major_version(manifest: &ManifestPlist) -> Option<u32> {
-    manifest.version.as_deref()?.split('.').next()?.trim().parse().ok()
+    two_numbers(manifest.version.as_deref()?).map(|(major, _)| major)
+}
+
+/// Reads the first two numbers of a version. What is no second number counts as 0.
+fn two_numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.trim().split('.').map(|part| part.trim().parse().ok());
+    let major = numbers.next()??;
+    Some((major, numbers.next().flatten().unwrap_or(0)))
 }
 
 /// Reads a property list as it is stored.
@@ -527,5 +543,18 @@ impl Source for Backup<Unlocked> {
 
     fn payloads(&self) -> &BundlePayloads {
         &self.state.payloads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::two_numbers;
+
+    #[test]
+    fn a_version_is_two_numbers() {
+        let system = two_numbers;
+        assert!(system("10.10") > system("10.2") && system("9.3.6") < system("10.2"));
+        assert_eq!([system("17"), system(" 9.3.6")], [Some((17, 0)), Some((9, 3))]);
+        assert_eq!([system("x"), system(""), system(".2"), system("-1.0")], [None; 4]);
     }
 }

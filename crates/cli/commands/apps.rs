@@ -2,7 +2,6 @@
 
 mod table;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -10,9 +9,8 @@ use serde::Serialize;
 use bkp_toolkit::AppListing;
 use bkp_toolkit::bundle::Opened;
 
-use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs};
+use crate::args::{Format, ReadArgs};
 use crate::error::{CommandError, Kind};
-use crate::json::write_line;
 use crate::open::{self, damaged_keys};
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
@@ -27,13 +25,7 @@ use crate::ui::{self, Ui};
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct AppsArgs {
     #[command(flatten)]
-    backup: BackupArgs,
-
-    #[command(flatten)]
-    json: JsonArg,
-
-    #[command(flatten)]
-    password: PasswordArgs,
+    read: ReadArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -50,7 +42,7 @@ Exit codes:
 
 impl AppsArgs {
     pub(crate) fn format(&self) -> Format {
-        self.json.format()
+        self.read.format()
     }
 }
 
@@ -63,10 +55,8 @@ struct Document<'a> {
 }
 
 pub(crate) fn run(args: &AppsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let AppsArgs { backup, json: _, password } = args;
-    let (_, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui).doing("reading");
-    let backup = open::unlocked(opened, password, ui, &progress)?;
+    let backup = open::read(&args.read, ui, &progress)?;
     let damaged_keys = damaged_keys(&backup);
     let info = match bkp_toolkit::stored_info_plist(backup.bundle().storage()) {
         Ok(info) => info,
@@ -81,11 +71,8 @@ pub(crate) fn run(args: &AppsArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     ui.stop.check()?;
     let problems = progress.finish();
     let tally = Tally::of(&problems, damaged_keys);
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => table::write(&mut out, &listing.survey, ui::stdout_styles()),
-        _ => write_line(&mut out, &Document { listing: &listing, problems: &problems }),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&Document { listing: &listing, problems: &problems }, |out| {
+        table::write(out, &listing.survey, ui::stdout_styles())
+    })?;
     Ok(tally.exit_code())
 }

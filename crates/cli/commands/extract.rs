@@ -19,14 +19,14 @@ use crate::destination::{refuse_full, refuse_source};
 use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind};
 use crate::explain::{Explained, explain};
-use crate::json::{SCHEMA_VERSION, write_line};
+use crate::json::SCHEMA_VERSION;
 use crate::open::{self, damaged_keys};
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::record::Record;
 use crate::rewriting;
 use crate::rules;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Write the files of a backup as a readable tree
 ///
@@ -187,12 +187,7 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
         let written = record.write(backup.bundle(), target)?;
         summary.run_record = Some(written.to_string_lossy().into_owned());
     }
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => summary.write_text(&mut out, target),
-        _ => write_line(&mut out, &summary),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&summary, |out| summary.write_text(out, target))?;
     Ok(tally.exit_code())
 }
 

@@ -15,18 +15,18 @@ use serde::Serialize;
 use bkp_toolkit::core::{Hex, RunError};
 use bkp_toolkit::crypto::{KdfParams, KdfProgress, Passphrase};
 use bkp_toolkit::restore::{BundleSummary, RunCounts, RunOutput};
-use bkp_toolkit::synth::{Counts, Filler, Plan, SizeMix, SynthSpec};
+use bkp_toolkit::synth::{Counts, Digests, Filler, Plan, SizeMix, SynthSpec};
 use bkp_toolkit::{GenerateError, GenerateLock, GenerateOptions, generate};
 
 use crate::args::{Format, PasswordArgs, parse_size};
 use crate::destination::refuse_full;
 use crate::display::{Name, Rfc3339, Size};
 use crate::error::{CommandError, Kind};
-use crate::json::{SCHEMA_VERSION, write_line};
+use crate::json::SCHEMA_VERSION;
 use crate::password;
 use crate::progress::Progress;
 use crate::record;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Write a synthetic backup for tests and measurements
 ///
@@ -61,6 +61,10 @@ pub(crate) struct GenerateArgs {
     /// What rows are filled up with
     #[arg(long, value_name = "WHAT", default_value = "folders")]
     fill: FillArg,
+
+    /// Which files carry a digest
+    #[arg(long, value_name = "WHICH", default_value = "by-domain")]
+    digests: DigestsArg,
 
     /// How sizes are spread
     #[arg(long, value_name = "HOW", default_value = "mixed")]
@@ -140,6 +144,15 @@ enum FillArg {
     MissingFiles,
 }
 
+/// Which files carry a digest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum DigestsArg {
+    /// Those of the domains whose files do on a device
+    ByDomain,
+    /// All of them
+    All,
+}
+
 /// How sizes are spread.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 enum DistArg {
@@ -155,7 +168,7 @@ impl GenerateArgs {
     }
 
     fn spec(&self) -> SynthSpec {
-        let Self { seed, files, total, rows, fill, dist, sparse, .. } = self;
+        let Self { seed, files, total, rows, fill, digests, dist, sparse, .. } = self;
         SynthSpec {
             seed: *seed,
             files: *files,
@@ -168,6 +181,10 @@ impl GenerateArgs {
             filler: match fill {
                 FillArg::Folders => Filler::Folders,
                 FillArg::MissingFiles => Filler::MissingFiles,
+            },
+            digests: match digests {
+                DigestsArg::ByDomain => Digests::ByDomain,
+                DigestsArg::All => Digests::All,
             },
             sparse: *sparse,
         }
@@ -212,12 +229,7 @@ pub(crate) fn run(args: &GenerateArgs, ui: &Ui) -> Result<ExitCode, CommandError
         let record = record::write_generated("generate", started, counts, made, output)?;
         summary.run_record = Some(record.to_string_lossy().into_owned());
     }
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => summary.write_text(&mut out, output),
-        _ => write_line(&mut out, &summary),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&summary, |out| summary.write_text(out, output))?;
     Ok(ExitCode::SUCCESS)
 }
 

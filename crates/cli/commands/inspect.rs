@@ -6,12 +6,11 @@ use bkp_toolkit::bundle::{BundleError, Opened};
 
 use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs};
 use crate::error::{CommandError, Kind};
-use crate::json::write_line;
 use crate::open::{self, Found, damaged_keys};
 use crate::password;
 use crate::progress::Progress;
 use crate::report;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Show what a backup is: device, dates, keybag, contents
 ///
@@ -66,14 +65,7 @@ pub(crate) fn run(args: &InspectArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     }
     ui.stop.check()?;
     let inspection = bkp_toolkit::inspect(&bundle, opened.as_ref());
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => report::write(&mut out, &path, &inspection, ui),
-        _ => write_line(&mut out, &inspection),
-    };
-    written
-        .and_then(|()| std::io::Write::flush(&mut out))
-        .map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&inspection, |out| report::write(out, &path, &inspection, ui))?;
     exit_code(opened.err(), damaged)
 }
 

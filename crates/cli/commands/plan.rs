@@ -5,7 +5,6 @@ mod tables;
 mod text;
 mod windows;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,7 +14,6 @@ use bkp_toolkit::{StagingRows, Surveyed};
 use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs, SealArgs, TargetArgs};
 use crate::display::Rfc3339;
 use crate::error::CommandError;
-use crate::json::write_line;
 use crate::open::{self, damaged_keys};
 use crate::problems::Tally;
 use crate::progress::Progress;
@@ -107,12 +105,7 @@ pub(crate) fn run(args: &PlanArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
     let problems = progress.finish();
     let tally = Tally::of(&problems, damaged_keys(&backup));
     let document = Document::of(&situation, &plan, &rows, &groups, &problems);
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => text::write(&mut out, &document, ui::stdout_styles()),
-        _ => write_line(&mut out, &document),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&document, |out| text::write(out, &document, ui::stdout_styles()))?;
     match plan.refusal() {
         None => Ok(tally.exit_code()),
         Some(refusal) => {

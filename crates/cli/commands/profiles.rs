@@ -2,7 +2,6 @@
 
 mod table;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -10,13 +9,12 @@ use serde::Serialize;
 use bkp_toolkit::ProfileListing;
 use bkp_toolkit::bundle::Opened;
 
-use crate::args::{BackupArgs, Format, JsonArg, PasswordArgs};
+use crate::args::{Format, ReadArgs};
 use crate::error::{CommandError, Kind};
-use crate::json::write_line;
 use crate::open::{self, damaged_keys};
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Show how the device was managed, and whose profiles are in the backup
 ///
@@ -26,13 +24,7 @@ use crate::ui::{self, Ui};
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct ProfilesArgs {
     #[command(flatten)]
-    backup: BackupArgs,
-
-    #[command(flatten)]
-    json: JsonArg,
-
-    #[command(flatten)]
-    password: PasswordArgs,
+    read: ReadArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -49,7 +41,7 @@ Exit codes:
 
 impl ProfilesArgs {
     pub(crate) fn format(&self) -> Format {
-        self.json.format()
+        self.read.format()
     }
 }
 
@@ -62,21 +54,16 @@ struct Document<'a> {
 }
 
 pub(crate) fn run(args: &ProfilesArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
-    let ProfilesArgs { backup, json: _, password } = args;
-    let (_, opened) = open::open(backup, ui)?;
     let progress = Progress::new(ui).doing("reading");
-    let backup = open::unlocked(opened, password, ui, &progress)?;
+    let backup = open::read(&args.read, ui, &progress)?;
     let damaged_keys = damaged_keys(&backup);
     let listing = bkp_toolkit::profiles(&Opened::Unlocked(backup), &progress)
         .ok_or_else(|| CommandError::new(Kind::Failed, "catalog-locked", "no catalog is open"))?;
     ui.stop.check()?;
     let problems = progress.finish();
     let tally = Tally::of(&problems, damaged_keys);
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => table::write(&mut out, &listing.survey, ui),
-        _ => write_line(&mut out, &Document { listing: &listing, problems: &problems }),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&Document { listing: &listing, problems: &problems }, |out| {
+        table::write(out, &listing.survey, ui)
+    })?;
     Ok(tally.exit_code())
 }

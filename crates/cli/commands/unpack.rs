@@ -20,12 +20,12 @@ use crate::args::{BackupArgs, Format, RewriteArgs};
 use crate::destination::refuse_full;
 use crate::display::{Name, Rfc3339, Size};
 use crate::error::CommandError;
-use crate::json::{SCHEMA_VERSION, write_line};
+use crate::json::SCHEMA_VERSION;
 use crate::problems::{Item, Tally};
 use crate::progress::Progress;
 use crate::record::Record;
 use crate::seal;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Unpack the backup in an archive, byte for byte
 ///
@@ -134,12 +134,7 @@ pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<ExitCode, CommandError> 
         let place = record.write_beside(output).map_err(|e| CommandError::of_fault(&e))?;
         summary.run_record = Some(place.to_string_lossy().into_owned());
     }
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => summary.write_text(&mut out, output),
-        _ => write_line(&mut out, &summary),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&summary, |out| summary.write_text(out, output))?;
     Ok(tally.exit_code())
 }
 

@@ -108,39 +108,13 @@ pub fn extract(
 
 #[cfg(test)]
 mod tests {
-    use std::ops::ControlFlow;
     use std::path::Path;
-    use std::sync::Mutex;
 
-    use bkp_bundle::{Backup, Limits, Opened, Storage, Unlocked};
-    use bkp_core::{Everything, Monitor, Problem, Stage};
-    use bkp_crypto::Passphrase;
+    use bkp_core::Everything;
     use bkp_testkit::cases;
 
     use super::{ExtractOptions, NamePolicy, extract};
-
-    fn open(dir: &Path) -> Backup<Unlocked> {
-        let storage = Storage::directory(dir).unwrap();
-        match Opened::open(storage, Limits::default()).unwrap() {
-            Opened::Unlocked(backup) => backup,
-            Opened::Locked(backup) => backup
-                .unlock(
-                    &Passphrase::new(cases::PASSWORD.into()),
-                    &mut |_| ControlFlow::Continue(()),
-                )
-                .unwrap(),
-        }
-    }
-
-    #[derive(Default)]
-    struct Codes(Mutex<Vec<String>>);
-
-    impl Monitor for Codes {
-        fn advanced(&self, _: Stage, _: &bkp_core::Entry, _: u64) {}
-        fn problem(&self, problem: Problem<'_>) {
-            self.0.lock().unwrap().push(format!("{} {}", problem.fault.code(), problem.fault));
-        }
-    }
+    use crate::testing::{Codes, open};
 
     #[test]
     fn a_sound_bundle_gives_every_file_its_bytes() {
@@ -157,7 +131,7 @@ mod tests {
             let backup = open(&dir.path().join("backup"));
             let codes = Codes::default();
             let report = extract(&backup, &Everything, &options, &codes).unwrap();
-            assert_eq!(codes.0.into_inner().unwrap(), Vec::<String>::new());
+            assert_eq!(codes.0.into_inner().unwrap(), Vec::<&str>::new());
             assert_eq!(report.done, report.listed);
             assert_eq!(report.listed, truth.counts.rows as u64);
             for entry in truth.entries.iter().filter(|entry| entry.kind == 1) {

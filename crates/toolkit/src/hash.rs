@@ -182,39 +182,12 @@ impl Payload for Passing {
 mod tests {
     use std::io;
     use std::num::NonZeroUsize;
-    use std::ops::ControlFlow;
-    use std::path::Path;
-    use std::sync::Mutex;
 
-    use bkp_bundle::{Backup, Limits, Opened, Storage, Unlocked};
-    use bkp_core::{Entry, Everything, Monitor, NullMonitor, Problem, RunError, Stage};
-    use bkp_crypto::Passphrase;
+    use bkp_core::{Entry, Everything, NullMonitor, RunError};
     use bkp_testkit::{Node, Stored, cases};
 
     use super::{ContentHash, HashError, hash_files};
-
-    fn open(dir: &Path) -> Backup<Unlocked> {
-        let storage = Storage::directory(dir).unwrap();
-        match Opened::open(storage, Limits::default()).unwrap() {
-            Opened::Unlocked(backup) => backup,
-            Opened::Locked(backup) => backup
-                .unlock(
-                    &Passphrase::new(cases::PASSWORD.into()),
-                    &mut |_| ControlFlow::Continue(()),
-                )
-                .unwrap(),
-        }
-    }
-
-    #[derive(Default)]
-    struct Codes(Mutex<Vec<&'static str>>);
-
-    impl Monitor for Codes {
-        fn advanced(&self, _: Stage, _: &Entry, _: u64) {}
-        fn problem(&self, problem: Problem<'_>) {
-            self.0.lock().unwrap().push(problem.fault.code());
-        }
-    }
+    use crate::testing::{Codes, open};
 
     #[test]
     fn every_file_has_the_hash_of_its_plaintext_in_catalog_order() {

@@ -10,10 +10,9 @@ use serde::Serialize;
 use bkp_toolkit::policy::tables::WINDOWS_AS_OF;
 use bkp_toolkit::policy::{MAX_POLICY_FILE, WindowsFacts};
 
-use crate::args::Format;
 use crate::error::{CommandError, Kind};
-use crate::json::{SCHEMA_VERSION, write_line};
-use crate::ui::{self, Ui};
+use crate::json::SCHEMA_VERSION;
+use crate::ui::Ui;
 
 #[derive(Debug, Serialize)]
 struct Document {
@@ -56,12 +55,7 @@ pub(super) fn run(path: &Path, ui: &Ui) -> Result<ExitCode, CommandError> {
         failed
     })?;
     let document = Document::of(&facts);
-    let mut out = ui::stdout()?;
-    let written = match ui.format {
-        Format::Text => document.write_text(&mut out),
-        _ => write_line(&mut out, &document),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| CommandError::stdout(&error))?;
+    ui.answer(&document, |out| document.write_text(out))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,8 +16,7 @@ use bkp_core::{
 use bkp_restore::RestoreError;
 
 use super::rekey::fresh_manifest_key;
-use super::walk::Walk;
-use super::{RewriteError, is_finished, plists};
+use super::{LookAhead, RewriteError, is_finished, plists};
 use catalog::NewCatalog;
 
 /// What a smaller bundle in an archive is.
@@ -67,7 +66,7 @@ pub fn plan_pack(
     scratch: ScratchPlace,
     monitor: &dyn Monitor,
 ) -> Result<Report<PackSelection>, RewriteError> {
-    let Walk { apps, partial, .. } = Walk::new(backup, select, monitor)?;
+    let LookAhead { apps, partial, .. } = LookAhead::of(backup, select, monitor)?;
     let kind = backup.catalog().kind();
     let (key, manifest_key) = match fresh_manifest_key(backup, backup.class_keys())? {
         Some((key, wrapped)) => (Some(key), Patch::Set(wrapped.to_bytes())),

@@ -1,23 +1,13 @@
 use std::fs;
-use std::path::Path;
 
-use bkp_bundle::{Backup, Limits, Opened, Storage, Unlocked};
+use bkp_bundle::{Backup, Unlocked};
 use bkp_core::{Everything, NullMonitor, Select as _};
-use bkp_crypto::Passphrase;
 use bkp_policy::{AdeState, Enrolment, PolicyError, Server, Signal, Situation, plan};
-use bkp_testkit::{BundleSpec, cases, managed};
+use bkp_testkit::{BundleSpec, managed};
+
+use crate::testing::open;
 
 use super::{Given, GivenError, GivenFiles, StagingRows, StagingSelect, Surveyed, staged_for};
-
-fn open(folder: &Path) -> Backup<Unlocked> {
-    match Opened::open(Storage::directory(folder).unwrap(), Limits::default()).unwrap() {
-        Opened::Unlocked(backup) => backup,
-        Opened::Locked(backup) => {
-            let password = Passphrase::new(cases::PASSWORD.to_owned().into());
-            backup.unlock(&password, &mut |_| std::ops::ControlFlow::Continue(())).unwrap()
-        }
-    }
-}
 
 fn situation(spec: &BundleSpec) -> (tempfile::TempDir, Backup<Unlocked>, Situation) {
     let dir = tempfile::tempdir().unwrap();

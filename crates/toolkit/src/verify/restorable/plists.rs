@@ -35,13 +35,6 @@ pub(super) fn version(text: Option<&str>) -> Option<f64> {
     format!("{major}.{minor}").parse().ok()
 }
 
-/// Reads the first two numbers of a system's version: 10.10 comes after 10.2.
-fn system(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.trim().split('.').map(str::parse);
-    let major = parts.next()?.ok()?;
-    Some((major, parts.next().and_then(Result::ok).unwrap_or(0)))
-}
-
 /// Source: FORMAT.md 1.2.
 fn status(plist: &StatusPlist, log: &Log<'_>) {
     let found = version(plist.version.as_deref());
@@ -147,7 +140,7 @@ fn domains_version(plist: &ManifestPlist, log: &Log<'_>) {
 /// Devices since iOS 10.2 encrypt the catalog of an encrypted backup, and of no other.
 fn manifest_key(bundle: &Bundle, catalog: &Catalog, log: &Log<'_>) {
     let keyed = bundle.manifest().manifest_key.is_some();
-    let since = bundle.manifest().lockdown.product_version.as_deref().and_then(system);
+    let since = bundle.system_version();
     let db = matches!(catalog, Catalog::Db(_));
     let message = match (bundle.is_encrypted(), keyed) {
         (true, false) if db && since.is_some_and(|system| system >= WHOLE_CATALOG) => {
@@ -184,7 +177,7 @@ fn identity(bundle: &Bundle, log: &Log<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{system, version};
+    use super::version;
 
     #[test]
     fn versions() {
@@ -195,7 +188,5 @@ mod tests {
             assert_eq!(version(Some(bad)), None, "{bad}");
         }
         assert_eq!(version(None), None);
-        assert!(system("10.10") > system("10.2") && system("9.3.6") < system("10.2"));
-        assert_eq!((system("17"), system("x")), (Some((17, 0)), None));
     }
 }
