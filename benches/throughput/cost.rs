@@ -36,36 +36,52 @@ impl Cost {
         }
     }
 
-    /// Measures what runs in this process, on this thread alone.
+    /// Measures what runs in this process, and the memory that it has at most when `run` is over.
     pub(crate) fn of(run: impl FnOnce()) -> Self {
-        let (before, start) = (usage(UsageWho::RUSAGE_THREAD), Instant::now());
+        let (before, start) = (usage(UsageWho::RUSAGE_SELF), Instant::now());
         run();
-        let (after, wall) = (usage(UsageWho::RUSAGE_THREAD), start.elapsed().as_secs_f64());
+        let (after, wall) = (usage(UsageWho::RUSAGE_SELF), start.elapsed().as_secs_f64());
         let (user, system) = (after.user - before.user, after.system - before.system);
-        Self { wall, user, system, peak: 0.0 }
+        Self { wall, user, system, peak: after.peak }
+    }
+
+    /// Says it to whoever measures this process.
+    pub(crate) fn tell(self) {
+        let Self { wall, user, system, peak } = self;
+        println!("{wall} {user} {system} {peak}");
     }
 }
 
 /// Runs a command in a process of its own whose only child it is, since a system tells what
-/// children cost only in sum. Panics when the command does not end as it should.
-pub(crate) fn measure(command: &[OsString]) -> Cost {
-    let this = std::env::current_exe().expect("this program");
-    let output = Command::new(this)
-        .arg("--measure")
-        .args(command)
+/// children cost only in sum. Panics when the command does not end as it should; one over a
+/// damaged backup says so and has done its work.
+pub(crate) fn measure(command: &[OsString], damaged: bool) -> Cost {
+    ask(if damaged { "--measure-damaged" } else { "--measure" }, command)
+}
+
+/// Runs this program with a word that makes it tell a cost.
+pub(crate) fn ask(word: &str, args: &[OsString]) -> Cost {
+    let output = Command::new(this())
+        .arg(word)
+        .args(args)
         .stderr(Stdio::inherit())
         .output()
         .expect("this program runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
     let &[wall, user, system, peak] = numbers.as_slice() else {
-        panic!("{command:?} gave {text:?}");
+        panic!("{args:?} gave {text:?}");
     };
     Cost { wall, user, system, peak }
 }
 
+/// Returns this program.
+pub(crate) fn this() -> OsString {
+    std::env::current_exe().expect("this program").into()
+}
+
 /// The other side of [`measure`].
-pub(crate) fn child(command: &[String]) {
+pub(crate) fn child(command: &[String], damaged: bool) {
     let (program, args) = command.split_first().expect("a command");
     let start = Instant::now();
     let status = Command::new(program)
@@ -77,11 +93,10 @@ pub(crate) fn child(command: &[String]) {
         .status()
         .expect("the command starts");
     let wall = start.elapsed().as_secs_f64();
-    // 4 is "done, with warnings only", and 20 that files are missing, which some bundles here are
-    // made for.
-    assert!(matches!(status.code(), Some(0 | 4 | 20)), "{command:?}: {status}");
-    let Cost { user, system, peak, .. } = usage(UsageWho::RUSAGE_CHILDREN);
-    println!("{wall} {user} {system} {peak}");
+    // 4 is "done, with warnings only", and 20 that something is missing or damaged.
+    let done = matches!(status.code(), Some(0 | 4)) || damaged && status.code() == Some(20);
+    assert!(done, "{command:?}: {status}");
+    Cost { wall, ..usage(UsageWho::RUSAGE_CHILDREN) }.tell();
 }
 
 fn usage(who: UsageWho) -> Cost {

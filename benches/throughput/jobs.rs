@@ -1,315 +1,294 @@
-//! What is measured, and beside what.
+//! What is measured, beside what, and what it is to reach.
 
 use std::ffi::OsString;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::bundles::{Bundles, Place, bkp};
-use crate::cost::{Cost, measure};
-use crate::options::Options;
+use crate::job::{Job, Line, OUT, line};
 use crate::peers;
-use crate::primitives;
+use crate::place::{Bundles, FEW, Place, bkp};
+use crate::report::has;
+use crate::targets::Target;
 
-/// One command of ours, and what it is measured against.
-pub(crate) struct Job<'b> {
-    pub(crate) name: &'static str,
-    /// Bytes of payloads that it goes through, where that is what it does and they are known.
-    bytes: u64,
-    target: Option<Target>,
-    ours: Vec<OsString>,
-    beside: Vec<Beside<'b>>,
-    /// Makes what the job begins with.
-    before: Option<Vec<OsString>>,
+/// A device whose backup none of these is.
+const TARGET_SERIAL: &str = "BENCH0000001";
+/// 64 `sha256rnds2` of 4 cycles and 2 times 2 between them: a round of PBKDF2 takes no fewer.
+const CYCLES_A_ROUND: u64 = 260;
+const ROUNDS: u64 = 10_000_000;
+/// A wanted share of the speed of a copy, as a limit of time.
+const THREE_QUARTERS: f64 = 1.0 / 0.75;
+const EIGHTY_FIVE: f64 = 1.0 / 0.85;
+/// Every command holds the catalog that it reads, and little else, whatever the size of files.
+const MEMORY: Target = Target::Peak(32.0, 1.0);
+
+/// Which backup it is, since the targets differ.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Bytes are most of the work. Readers by others take part.
+    Large,
+    /// Files are most of the work. Readers by others take part.
+    Small,
+    /// One of several sizes, too large for readers by others.
+    Sized,
 }
 
-/// A floor or a peer.
-struct Beside<'b> {
-    name: &'static str,
-    run: Run<'b>,
+/// Command lines over the bundles of a place.
+struct Lines {
+    password: Line,
+    seal: Line,
+    new: Line,
 }
 
-enum Run<'b> {
-    Command(Vec<OsString>),
-    /// In this process, on one thread.
-    Here(Box<dyn Fn() + 'b>),
+impl Lines {
+    fn new(place: &Place) -> Self {
+        let file = place.password_file();
+        Self {
+            password: line!["--password-file", &file],
+            seal: line!["--seal-password-file", &file],
+            new: line!["--new-password-file", &file],
+        }
+    }
+
+    /// Returns a command of ours that asks for no password.
+    fn plain(words: Line) -> Line {
+        [line![bkp()], words, line!["--progress", "never"]].concat()
+    }
+
+    fn locked(&self, words: Line) -> Line {
+        [Self::plain(words), self.password.clone()].concat()
+    }
+
+    fn renewed(&self, words: Line) -> Line {
+        [self.locked(words), self.new.clone()].concat()
+    }
+
+    fn sealed(&self, words: Line) -> Line {
+        [Self::plain(words), self.seal.clone()].concat()
+    }
 }
 
-/// What a row is to reach.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Target {
-    /// At most so many times the processor time of the first beside it.
-    Cpu(f64),
-    /// At most so many times its wall time.
-    Wall(f64),
-    /// At most so many times the user time of the best beside it, the bare loop left aside.
-    BestPeer(f64),
-    /// At most so many seconds of user time.
-    User(f64),
-    /// At least so many 10^9 bytes a second of processor time.
-    Rate(f64),
+fn copy(from: &Path) -> Line {
+    line!["cp", "--reflink=auto", "-r", from, OUT]
 }
 
-/// What came of a job.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) bytes: u64,
-    pub(crate) target: Option<Target>,
-    /// Nothing where this build has no such command.
-    pub(crate) ours: Option<Cost>,
-    pub(crate) beside: Vec<(&'static str, Cost)>,
-}
-
-/// Writes a command line out of words and paths.
-macro_rules! line {
-    ($($word:expr),* $(,)?) => { vec![$(OsString::from($word)),*] };
+fn copy_links(from: &Path) -> Line {
+    line!["cp", "-r", "-l", from, OUT]
 }
 
 /// Measures how long a person waits for the first answer.
-pub(crate) fn open(place: &Place, options: &Options) -> Row {
-    let bundles = place.rounds();
-    let Bundles { encrypted, password_file, .. } = &bundles;
-    let ours = line![bkp(), "ls", encrypted, "--password-file", password_file];
-    let mut beside = vec![here("pbkdf2 crate", primitives::derive)];
-    beside.extend(peers("open", encrypted, &bundles));
-    let target = Some(Target::BestPeer(0.75));
-    let job = Job { name: "open", bytes: 0, target, ours, beside, before: None };
-    race(&job, &bundles, options.rounds)
+pub(crate) fn open(place: &Place) -> Job {
+    let backup = place.rounds();
+    let cycles = (ROUNDS * CYCLES_A_ROUND).to_string();
+    Job::new("open", &backup, Lines::new(place).locked(line!["ls", &backup]))
+        .floor("260 cycles a round", line!["cycles", cycles])
+        .floor("pbkdf2 crate", line!["crate-key", ROUNDS.to_string()])
+        .peers(peers::all("open", &backup))
+        .target(Target::PeerUser(0.75))
+        // 1.1 times the tuned kernel, which takes 265 cycles.
+        .target(Target::User("260 cycles a round", 1.1 * 265.0 / 260.0))
 }
 
 /// Returns the jobs over payloads.
-pub(crate) fn all(bundles: &Bundles) -> Vec<Job<'_>> {
-    let Bundles { plain, encrypted, password_file, shape, .. } = bundles;
-    let (out, zip, sealed) =
-        (&bundles.out(), &bundles.input("pack.zip"), &bundles.input("pack.bkpz"));
-    let quiet = |mut line: Vec<OsString>| {
-        line.extend(line!["--progress", "never"]);
-        line
-    };
-    let locked = |line: Vec<OsString>| {
-        let mut line = quiet(line);
-        line.extend(line!["--password-file", password_file]);
-        line
-    };
-    let new = |mut line: Vec<OsString>| {
-        line.extend(line!["--new-password-file", password_file]);
-        line
-    };
-    let copy = |from: &Path| vec![command("cp", line!["cp", "--reflink=auto", "-r", from, out])];
-    let link = || vec![command("cp -l", line!["cp", "-r", "-l", encrypted, out])];
-    let and = |mut beside: Vec<Beside<'static>>, more: Vec<Beside<'static>>| {
-        beside.extend(more);
-        beside
-    };
-    let stored = encrypted.clone();
-    let job = |name, target, beside, ours| Job {
-        name,
-        bytes: shape.bytes.unwrap_or(0),
-        target,
-        ours,
-        beside,
-        before: None,
-    };
-    let kept = Some(Target::Cpu(1.15));
-    let coded = Some(Target::Wall(1.0 / 0.75));
-    let packed = Some(Target::Wall(1.0 / 0.85));
-    let hashed = digested(bundles);
-    let sealing = |mut line: Vec<OsString>| {
-        line.extend(line!["--seal-password-file", password_file]);
-        line
-    };
-    let list = and(vec![], peers("list", encrypted, bundles));
-    let extract = and(copy(encrypted), peers("extract", encrypted, bundles));
-    let pack = |name, target, beside, ours, before| Job {
-        name,
-        bytes: shape.bytes.unwrap_or(0),
-        target,
-        ours,
-        beside,
-        before,
-    };
-    let (plain_source, hash_source) = (plain.clone(), stored.clone());
+pub(crate) fn all(place: &Place, bundles: &Bundles, kind: Kind) -> Vec<Job> {
+    let mut jobs = reading(place, bundles, kind);
+    jobs.extend(passing(place, bundles));
+    jobs.extend(coding(place, bundles));
+    jobs.extend(archives(place, bundles));
+    jobs
+}
+
+fn reading(place: &Place, bundles: &Bundles, kind: Kind) -> Vec<Job> {
+    let Bundles { plain: _, encrypted, shape } = bundles;
+    let lines = Lines::new(place);
+    let bytes = shape.bytes.unwrap_or(0);
+    let hashed = digested(&lines, encrypted);
+    let peers = |job| if kind == Kind::Sized { vec![] } else { peers::all(job, encrypted) };
+    let (copied, waited) = if kind == Kind::Small { (1.0, 0.5) } else { (1.2, 0.6) };
+    let extract = lines.locked(line!["extract", encrypted, "-o", OUT]);
+    let mut extract = Job::new("extract", encrypted, extract)
+        .beside("cp", copy(encrypted))
+        .peers(peers("extract"))
+        .target(Target::Cpu("cp", copied))
+        .target(MEMORY);
+    if kind != Kind::Sized {
+        extract = extract.target(Target::PeerWall(waited));
+    }
     vec![
-        job("list", None, list, locked(line![bkp(), "ls", "--jsonl", encrypted])),
-        job(
-            "extract",
-            Some(Target::Cpu(1.2)),
-            extract,
-            locked(line![bkp(), "extract", encrypted, "-o", out]),
+        Job::new("list", encrypted, lines.locked(line!["ls", "--jsonl", encrypted]))
+            .peers(peers("list"))
+            .target(MEMORY),
+        extract,
+        Job::new("verify", encrypted, lines.locked(line!["verify", encrypted]))
+            .bytes(hashed)
+            .floor("sha1 crate", line!["digest", encrypted, hashed.to_string()])
+            .target(MEMORY),
+        read_data("verify --read-data", &lines, encrypted, bytes),
+    ]
+}
+
+fn read_data(name: &'static str, lines: &Lines, backup: &Path, bytes: u64) -> Job {
+    let job = Job::new(name, backup, lines.locked(line!["verify", "--read-data", backup]))
+        .bytes(bytes)
+        .floor("sha1 and cbc crates", line!["decrypt", backup])
+        .target(MEMORY);
+    // Of small files the bytes are not what takes the time.
+    if bytes > 0 { job.target(Target::Rate(1.6)) } else { job }
+}
+
+/// Returns the jobs of which payloads stay as they are.
+fn passing(place: &Place, bundles: &Bundles) -> Vec<Job> {
+    let Bundles { encrypted, .. } = bundles;
+    let lines = Lines::new(place);
+    let kept = |name, line| {
+        Job::new(name, encrypted, line)
+            .beside("cp", copy(encrypted))
+            .target(Target::Cpu("cp", 1.15))
+            .target(Target::Wall("cp", 1.15))
+            .target(MEMORY)
+    };
+    let linked = |name, line| {
+        Job::new(name, encrypted, line)
+            .beside("cp -l", copy_links(encrypted))
+            .floor("key", line!["key", FEW])
+            .links()
+    };
+    let two_keys = Target::Beyond { base: Some("cp -l"), keys: 2.0, key: "key", seconds: 0.1 };
+    vec![
+        kept("filter", lines.locked(line!["filter", encrypted, "-o", OUT])),
+        kept(
+            "restore",
+            lines.locked(line!["restore", encrypted, "--target-serial", TARGET_SERIAL, "-o", OUT]),
         ),
-        Job {
-            bytes: hashed,
-            ..job(
-                "verify",
-                None,
-                vec![here("sha1 crate", move || primitives::digest(&hash_source, hashed))],
-                locked(line![bkp(), "verify", encrypted]),
-            )
-        },
-        job(
-            "verify --read-data",
-            Some(Target::Rate(1.6)),
-            vec![here("sha1 and cbc crates", move || primitives::decrypt(&stored))],
-            locked(line![bkp(), "verify", "--read-data", encrypted]),
-        ),
-        job("filter", kept, copy(encrypted), locked(line![bkp(), "filter", encrypted, "-o", out])),
-        job(
-            "filter --link",
-            None,
-            link(),
-            locked(line![bkp(), "filter", "--link", encrypted, "-o", out]),
-        ),
-        job(
-            "rekey",
-            kept,
-            copy(encrypted),
-            new(locked(line![bkp(), "rekey", encrypted, "-o", out])),
-        ),
-        job(
-            "rekey --link",
-            None,
-            link(),
-            new(locked(line![bkp(), "rekey", "--link", encrypted, "-o", out])),
-        ),
-        job(
-            "encrypt",
-            coded,
-            and(copy(plain), vec![here("cbc crate", move || primitives::encrypt(&plain_source))]),
-            new(quiet(line![bkp(), "encrypt", plain, "-o", out, "--kdf-iterations", "10000"])),
-        ),
-        job(
-            "rekey --full",
-            coded,
-            copy(encrypted),
-            new(locked(line![bkp(), "rekey", "--full", encrypted, "-o", out])),
-        ),
-        job(
-            "decrypt",
-            None,
-            copy(encrypted),
-            locked(line![bkp(), "decrypt", encrypted, "-o", out]),
-        ),
-        pack(
-            "pack",
-            packed,
-            copy(encrypted),
-            quiet(line![bkp(), "pack", encrypted, "-o", out.with_extension("zip")]),
-            None,
-        ),
-        pack(
-            "pack, sealed",
-            packed,
-            copy(encrypted),
-            sealing(quiet(line![bkp(), "pack", encrypted, "-o", out.with_extension("bkpz")])),
-            None,
-        ),
-        pack(
-            "unpack",
-            packed,
-            copy(encrypted),
-            quiet(line![bkp(), "unpack", zip, "-o", out]),
-            Some(quiet(line![bkp(), "pack", encrypted, "-o", zip])),
-        ),
-        pack(
-            "unpack, sealed",
-            packed,
-            copy(encrypted),
-            sealing(quiet(line![bkp(), "unpack", sealed, "-o", out])),
-            Some(sealing(quiet(line![bkp(), "pack", encrypted, "-o", sealed]))),
-        ),
+        kept("rekey", lines.renewed(line!["rekey", encrypted, "-o", OUT])),
+        linked("filter --link", lines.locked(line!["filter", "--link", encrypted, "-o", OUT])),
+        linked("rekey --link", lines.renewed(line!["rekey", "--link", encrypted, "-o", OUT]))
+            .target(two_keys),
+    ]
+}
+
+/// Returns the jobs that decrypt or encrypt and write.
+fn coding(place: &Place, bundles: &Bundles) -> Vec<Job> {
+    let Bundles { plain, encrypted, .. } = bundles;
+    let lines = Lines::new(place);
+    let encrypt = [
+        Lines::plain(line!["encrypt", plain, "-o", OUT, "--kdf-iterations", FEW]),
+        lines.new.clone(),
+    ];
+    let coded = |name, from, line, floor, list: PathBuf| {
+        Job::new(name, from, line)
+            .beside("cp", copy(from))
+            .floor("one stream a core", line![floor, from, OUT, list])
+            .target(Target::Wall("cp", THREE_QUARTERS))
+            .target(Target::Wall("one stream a core", 0.5))
+            .target(MEMORY)
+    };
+    let full = lines.renewed(line!["rekey", "--full", encrypted, "-o", OUT]);
+    vec![
+        coded("encrypt", plain, encrypt.concat(), "encrypt", list(place, &lines, plain)),
+        coded("rekey --full", encrypted, full, "recrypt", list(place, &lines, encrypted)),
+        Job::new("decrypt", encrypted, lines.locked(line!["decrypt", encrypted, "-o", OUT]))
+            .beside("cp", copy(encrypted))
+            .target(MEMORY),
+    ]
+}
+
+/// Returns the jobs that make archives or read them.
+fn archives(place: &Place, bundles: &Bundles) -> Vec<Job> {
+    let Bundles { encrypted, .. } = bundles;
+    let lines = Lines::new(place);
+    let (zip, sealed) = (&place.input("pack.zip"), &place.input("pack.bkpz"));
+    let out = |end: &str| OsString::from(format!("{OUT}{end}"));
+    let moved = |name, line| {
+        Job::new(name, encrypted, line)
+            .beside("cp", copy(encrypted))
+            .target(Target::Wall("cp", EIGHTY_FIVE))
+            .target(MEMORY)
+    };
+    let make = || lines.sealed(line!["pack", encrypted, "-o", sealed]);
+    let list = [lines.sealed(line!["ls", sealed]), lines.password.clone()].concat();
+    vec![
+        moved("pack", Lines::plain(line!["pack", encrypted, "-o", out(".zip")])),
+        moved("pack, sealed", lines.sealed(line!["pack", encrypted, "-o", out(".bkpz")])),
+        moved("unpack", Lines::plain(line!["unpack", zip, "-o", OUT]))
+            .before(zip.clone(), Lines::plain(line!["pack", encrypted, "-o", zip])),
+        moved("unpack, sealed", lines.sealed(line!["unpack", sealed, "-o", OUT]))
+            .before(sealed.clone(), make()),
+        Job::new("ls, sealed", encrypted, list)
+            .floor("600,000 rounds", line!["seal-key"])
+            .before(sealed.clone(), make())
+            .target(Target::Beyond { base: None, keys: 1.0, key: "600,000 rounds", seconds: 0.3 })
+            .target(MEMORY),
+    ]
+}
+
+/// Returns the jobs over a backup in which every file carries a digest.
+pub(crate) fn of_digests(place: &Place, backup: &Path, bytes: u64) -> Vec<Job> {
+    let lines = Lines::new(place);
+    let hashed = digested(&lines, backup);
+    let rate = if has("avx512f") { 4.0 } else { 1.9 };
+    vec![
+        Job::new("verify, all digests", backup, lines.locked(line!["verify", backup]))
+            .bytes(hashed)
+            .floor("sha1 crate", line!["digest", backup, u64::MAX.to_string()])
+            .target(Target::Rate(rate))
+            .target(MEMORY),
+        read_data("verify --read-data, all digests", &lines, backup, bytes),
     ]
 }
 
 /// Returns the jobs over a catalog that is all there is.
-pub(crate) fn of_rows(bundles: &Bundles) -> Vec<Job<'_>> {
-    let Bundles { plain, encrypted, password_file, shape, .. } = bundles;
-    let password = line!["--password-file", password_file, "--progress", "never"];
-    let locked = |line: Vec<OsString>| [line, password.clone()].concat();
-    let job = |name, ours| Job { name, bytes: 0, target: None, ours, beside: vec![], before: None };
-    let at = |rows, target| (shape.rows == rows).then_some(target);
-    let listed = at(200_000, Target::User(0.35));
-    let written = at(200_000, Target::User(1.2));
+pub(crate) fn of_rows(place: &Place, bundles: &Bundles) -> Vec<Job> {
+    let Bundles { plain, encrypted, shape } = bundles;
+    let lines = Lines::new(place);
+    let rows = shape.rows;
+    let with = |job: Job| match rows {
+        200_000 => job.target(MEMORY).target(Target::Peak(64.0, 0.0)),
+        1_000_000 => job.target(MEMORY).target(Target::Done),
+        _ => job.target(MEMORY),
+    };
+    let filter = lines.locked(line!["filter", "--link", encrypted, "-o", OUT]);
+    let mut list = Job::new("list", encrypted, lines.locked(line!["ls", "--jsonl", encrypted]));
+    if rows == 200_000 {
+        list = list.target(Target::Seconds(0.35));
+    }
     vec![
-        Job { target: listed, ..job("list", locked(line![bkp(), "ls", "--jsonl", encrypted])) },
-        job("list, files missing", line![bkp(), "ls", "--jsonl", plain]),
-        job("verify", locked(line![bkp(), "verify", encrypted])),
-        job("verify, files missing", line![bkp(), "verify", plain, "--progress", "never"]),
-        Job {
-            target: written,
-            ..job(
-                "filter",
-                locked(line![bkp(), "filter", "--link", encrypted, "-o", bundles.out()]),
-            )
-        },
+        with(list),
+        Job::new("list, files missing", plain, Lines::plain(line!["ls", "--jsonl", plain])),
+        with(Job::new("verify", encrypted, lines.locked(line!["verify", encrypted]))),
+        Job::new("verify, files missing", plain, Lines::plain(line!["verify", plain])).damaged(),
+        with(Job::new("filter", encrypted, filter).links()),
     ]
 }
 
-fn command(name: &'static str, line: Vec<OsString>) -> Beside<'static> {
-    Beside { name, run: Run::Command(line) }
-}
-
-fn here<'b>(name: &'static str, run: impl Fn() + 'b) -> Beside<'b> {
-    Beside { name, run: Run::Here(Box::new(run)) }
-}
-
-/// Returns the peers for a job, but not for a large backup, on which some are at work for minutes.
-fn peers(job: &str, backup: &Path, bundles: &Bundles) -> Vec<Beside<'static>> {
-    let out = bundles.out();
-    if bundles.shape.bytes.is_some_and(|bytes| bytes > 3 << 29) {
-        return Vec::new();
-    }
-    peers::all().into_iter().map(|p| command(p.name, p.command(job, backup, &out))).collect()
-}
-
 /// Asks how many bytes `verify` compares with a digest: some domains have none.
-fn digested(bundles: &Bundles) -> u64 {
-    let output = Command::new(bkp())
-        .args(["verify", "--json", "--progress", "never"])
-        .arg(&bundles.plain)
-        .output()
-        .expect("bkp runs");
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+fn digested(lines: &Lines, backup: &Path) -> u64 {
+    let json = answer(&lines.locked(line!["verify", "--json", backup]));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     json["bytes_checked"].as_u64().expect("bytes_checked")
 }
 
-/// Returns true if this build has the command of a line.
-fn is_there(line: &[OsString]) -> bool {
-    let Some(command) = line.get(1) else { return false };
-    let help = Command::new(bkp())
-        .arg(command)
-        .arg("--help")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    help.is_ok_and(|status| status.success())
-}
-
-/// Runs a job and what is beside it, in turns.
-pub(crate) fn race(job: &Job<'_>, bundles: &Bundles, rounds: usize) -> Row {
-    let &Job { name, bytes, target, ref ours, ref beside, ref before } = job;
-    let mut row = Row { name, bytes, target, ours: None, beside: Vec::new() };
-    if !is_there(ours) {
-        return row;
-    }
-    if let Some(before) = before {
-        measure(before);
-    }
-    let mut costs = vec![Vec::new(); beside.len() + 1];
-    for _ in 0..rounds {
-        for (contender, costs) in costs.iter_mut().enumerate() {
-            costs.push(match beside.get(contender).map(|beside| &beside.run) {
-                Some(Run::Here(run)) => Cost::of(run),
-                Some(Run::Command(line)) => measure(line),
-                None => measure(ours),
-            });
-            bundles.clear();
+/// Writes the ids of all payloads, and whether the row carries a digest.
+fn list(place: &Place, lines: &Lines, backup: &Path) -> PathBuf {
+    let mut list = String::new();
+    for line in answer(&lines.locked(line!["ls", "--jsonl", backup])).lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        if entry["kind"] == "file" && entry["stored"] == true {
+            let (id, digest) = (entry["file_id"].as_str().expect("an id"), &entry["digest"]);
+            writeln!(list, "{id} {}", u8::from(!digest.is_null())).expect("memory");
         }
     }
-    if before.is_some() {
-        bundles.clear_inputs();
-    }
-    row.ours = costs.pop().map(|costs| Cost::median(&costs));
-    let medians = costs.iter().map(|costs| Cost::median(costs));
-    row.beside = beside.iter().map(|beside| beside.name).zip(medians).collect();
-    row
+    assert!(!list.is_empty(), "{} has no payloads", backup.display());
+    let name = backup.file_name().expect("a name").to_string_lossy();
+    let file = place.input(&format!("payloads-of-{name}"));
+    fs::write(&file, list).expect("the list is written");
+    file
+}
+
+/// Runs a command and returns what it says. A plain backup is given a password that it does not
+/// ask for.
+fn answer(line: &Line) -> String {
+    let output = Command::new(&line[0]).args(&line[1..]).output().expect("bkp runs");
+    String::from_utf8(output.stdout).expect("text")
 }

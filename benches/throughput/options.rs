@@ -1,20 +1,39 @@
 //! What the command line asks for.
 
-use crate::GIB;
+use std::path::PathBuf;
 
-/// How large, and how often.
+pub(crate) const GIB: u64 = 1 << 30;
+
+/// How large, how often, and where.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Bytes of the largest bundle.
     pub(crate) size: u64,
     pub(crate) rounds: usize,
+    /// A hundred times the smallest bundle instead of all else.
+    pub(crate) growth: bool,
+    /// A folder on a disk, for bundles.
+    pub(crate) input: PathBuf,
+    /// A folder in memory, for outputs.
+    pub(crate) output: Option<PathBuf>,
+    /// A file for the tables.
+    pub(crate) markdown: Option<PathBuf>,
     quick: bool,
     only: Vec<String>,
 }
 
 impl Options {
     pub(crate) fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self { size: 4 * GIB, rounds: 3, quick: false, only: Vec::new() };
+        let mut options = Self {
+            size: 4 * GIB,
+            rounds: 3,
+            growth: false,
+            input: env!("CARGO_TARGET_TMPDIR").into(),
+            output: None,
+            markdown: None,
+            quick: false,
+            only: Vec::new(),
+        };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -22,11 +41,15 @@ impl Options {
                 // Cargo passes it.
                 "--bench" => {}
                 "--quick" => (options.quick, options.size, options.rounds) = (true, GIB / 10, 1),
+                "--growth" => options.growth = true,
                 "--size" => options.size = bytes(value()?)?,
                 "--rounds" => {
                     options.rounds = value()?.parse().map_err(|e| format!("--rounds: {e}"))?;
                 }
                 "--only" => options.only.push(value()?.clone()),
+                "--input" => options.input = value()?.into(),
+                "--output" => options.output = Some(value()?.into()),
+                "--markdown" => options.markdown = Some(value()?.into()),
                 _ => return Err(format!("unknown option {arg}")),
             }
         }
@@ -34,12 +57,17 @@ impl Options {
     }
 
     /// Three sizes, of which the largest is ten times the smallest.
-    pub(crate) fn sizes(&self) -> Vec<u64> {
-        vec![self.size / 10, self.size / 3, self.size]
+    pub(crate) fn sizes(&self) -> [u64; 3] {
+        [self.size / 10, self.size / 3, self.size]
     }
 
     pub(crate) fn row_counts(&self) -> Vec<u64> {
-        if self.quick { vec![2_000, 20_000] } else { vec![100_000, 200_000, 1_000_000] }
+        if self.quick { vec![2_000, 6_000, 20_000] } else { vec![100_000, 200_000, 1_000_000] }
+    }
+
+    /// Files and bytes of the backup that readers by others are measured on as well.
+    pub(crate) fn large_files(&self) -> (u64, u64) {
+        if self.quick { (300, GIB / 10) } else { (3_000, GIB) }
     }
 
     /// Small files, of which the creation is most of the work.

@@ -4,14 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::bundles::PASSWORD;
-
-/// One of them, ready to be run.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) name: &'static str,
-    command: Vec<OsString>,
-}
+use crate::job::{Beside, Line, OUT, line};
+use crate::place::PASSWORD;
 
 /// Does one job with one library of Python.
 const SCRIPT: &str = r#"
@@ -40,34 +34,30 @@ else:
         backup.ios_version
 "#;
 
-/// Returns those that are there.
-pub(crate) fn all() -> Vec<Peer> {
-    let mut peers = Vec::new();
+/// Returns those that are there, to do a job: `open`, `list` or `extract`.
+pub(crate) fn all(job: &str, backup: &Path) -> Vec<Beside> {
+    let mut peers: Vec<(&'static str, Line)> = Vec::new();
     if let Some(program) = std::env::var_os("BKP_CRABAPPLE") {
-        peers.push(Peer { name: "crabapple", command: vec![program] });
+        peers.push(("crabapple", vec![program]));
     }
     if let Some(python) = std::env::var_os("BKP_READERS") {
-        let imports = |name: &&str| {
-            let import = format!("import {name}");
-            let run = Command::new(&python).args(["-c", &import]).stderr(Stdio::null()).status();
-            run.is_ok_and(|status| status.success())
-        };
-        for name in ["iphone_backup_decrypt", "pyiosbackup"].into_iter().filter(imports) {
-            let command = vec![python.clone(), "-c".into(), SCRIPT.into(), name.into()];
-            peers.push(Peer { name, command });
+        for name in ["iphone_backup_decrypt", "pyiosbackup"] {
+            if has_module(&python, name) {
+                peers.push((name, line![&python, "-c", SCRIPT, name]));
+            }
         }
     }
-    peers
+    let mut args = line![job, backup, PASSWORD];
+    if job == "extract" {
+        args.push(OUT.into());
+    }
+    let with =
+        |(name, line): (_, Line)| Beside { name, peer: true, line: [line, args.clone()].concat() };
+    peers.into_iter().map(with).collect()
 }
 
-impl Peer {
-    /// Returns the command that does a job: `open`, `list` or `extract`.
-    pub(crate) fn command(&self, job: &str, backup: &Path, out: &Path) -> Vec<OsString> {
-        let mut command = self.command.clone();
-        command.extend([job.into(), backup.into(), PASSWORD.into()]);
-        if job == "extract" {
-            command.push(out.into());
-        }
-        command
-    }
+fn has_module(python: &OsString, name: &str) -> bool {
+    let import = format!("import {name}");
+    let run = Command::new(python).args(["-c", &import]).stderr(Stdio::null()).status();
+    run.is_ok_and(|status| status.success())
 }

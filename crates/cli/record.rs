@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bkp_toolkit::bundle::Bundle;
-use bkp_toolkit::core::{Entry, EntryKind, Problem, Severity};
+use bkp_toolkit::core::{Entry, EntryKind, Hex, Problem, Severity};
 use bkp_toolkit::policy::{Dropped, Selection};
 use bkp_toolkit::restore::{
     RunCounts, RunFile, RunItem, RunLeftOut, RunName, RunOutput, RunRecord, RunSource, RunStaging,
@@ -42,11 +42,27 @@ pub(crate) struct Record<'r> {
 impl Record<'_> {
     /// Writes the record beside `out` and returns where it is.
     pub(crate) fn write(self, bundle: &Bundle, out: &Path) -> Result<PathBuf, CommandError> {
-        self.run(Some(bundle)).write_beside(out).map_err(|error| CommandError::of_fault(&error))
+        self.write_hashed(bundle, None, out)
+    }
+
+    /// Does what [`write`](Self::write) does, with the SHA-256 of the source's catalog if that was
+    /// found on the way.
+    pub(crate) fn write_hashed(
+        self,
+        bundle: &Bundle,
+        hash: Option<[u8; 32]>,
+        out: &Path,
+    ) -> Result<PathBuf, CommandError> {
+        let record = self.run_hashed(Some(bundle), hash);
+        record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
     }
 
     /// Makes the record. The bundle may be missing of which nothing can be told.
     pub(crate) fn run(self, bundle: Option<&Bundle>) -> RunRecord {
+        self.run_hashed(bundle, None)
+    }
+
+    fn run_hashed(self, bundle: Option<&Bundle>, hash: Option<[u8; 32]>) -> RunRecord {
         let Self {
             command,
             started,
@@ -63,7 +79,7 @@ impl Record<'_> {
         let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
         record.started = started.to_string();
         record.finished = Rfc3339::now().to_string();
-        record.source = source(bundle, path);
+        record.source = source(bundle, hash, path);
         record.output = output;
         record.staging = staging;
         record.counts = counts;
@@ -164,7 +180,7 @@ fn arguments(args: impl Iterator<Item = OsString>) -> Vec<String> {
 
 /// Says which backup was read. Its identity is the hash of its catalog as it is stored; one that
 /// cannot be read again is left without.
-fn source(bundle: Option<&Bundle>, path: &Path) -> RunSource {
+fn source(bundle: Option<&Bundle>, hash: Option<[u8; 32]>, path: &Path) -> RunSource {
     let path = path.to_string_lossy().into_owned();
     let Some(bundle) = bundle else { return RunSource { path, ..RunSource::default() } };
     let udid = bundle.manifest().lockdown.unique_device_id.clone();
@@ -173,7 +189,10 @@ fn source(bundle: Option<&Bundle>, path: &Path) -> RunSource {
         path,
         kind: bundle.storage().kind().to_owned(),
         udid: udid.or_else(target),
-        manifest_sha256: bkp_toolkit::catalog_sha256(bundle).ok(),
+        manifest_sha256: match hash {
+            Some(hash) => Some(Hex(&hash).to_string()),
+            None => bkp_toolkit::catalog_sha256(bundle).ok(),
+        },
     }
 }
 

@@ -128,7 +128,7 @@ impl<'r> Rewriting<'r> {
                 rows: &rows,
                 staging,
             };
-            let written = record.write(backup.bundle(), target)?;
+            let written = record.write_hashed(backup.bundle(), summary.source_manifest, target)?;
             summary.run_record = Some(written.to_string_lossy().into_owned());
         }
         ui.answer(&summary, |out| summary.write_text(out, target))?;
@@ -237,6 +237,9 @@ pub(crate) struct Summary {
     keychain: Option<Keychain>,
     /// SHA-256 of the new catalog as it is stored.
     manifest_sha256: Option<String>,
+    /// The same of the source's, where the run has found it out.
+    #[serde(skip)]
+    source_manifest: Option<[u8; 32]>,
     /// What management made of it, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) management: Option<ManagementSummary>,
@@ -259,6 +262,7 @@ impl Summary {
             partial_domains,
             foreign_files,
             orphan_blobs,
+            source_catalog_sha256,
             keychain,
             ..
         } = &report.summary;
@@ -279,6 +283,7 @@ impl Summary {
             keychain: keychain
                 .map(|fate| Keychain { device_bound: fate.device_bound, exposed: fate.exposed }),
             manifest_sha256: Some(Hex(&bundle.catalog_sha256).to_string()),
+            source_manifest: *source_catalog_sha256,
             ..Self::default()
         }
     }

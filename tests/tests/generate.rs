@@ -23,6 +23,21 @@ fn generate(sandbox: &Sandbox, out: &str, encrypted: bool, more: &[&str]) -> Run
     sandbox.run(&[&["generate", out, "--json"], lock, more].concat())
 }
 
+#[test]
+fn every_file_can_carry_a_digest() {
+    let sandbox = Sandbox::new();
+    for (which, most) in [("by-domain", 99), ("all", 100)] {
+        let options = ["--files", "100", "--dist", "small", "--digests", which];
+        generate(&sandbox, which, true, &options).exits(0);
+        let verify = ["verify", which, "--password-file", "pw", "--json"];
+        // Databases have a size that is not theirs.
+        let json = sandbox.run(&verify).exits(4).json();
+        let checked = number(&json, "files_checked");
+        assert!((10..=most).contains(&checked) && (which != "all" || checked == 100), "{json}");
+        assert_eq!(number(&json, "without_digest"), 100 - checked);
+    }
+}
+
 /// The names and bytes of all regular files below a folder.
 fn contents(sandbox: &Sandbox, folder: &str) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();

@@ -43,7 +43,7 @@ pub use archive::{Archive, MemberCheck, OpenedArchive, SealedArchive};
 pub use error::{ArchiveError, Refusal};
 pub use file::ArchiveFile;
 pub use name::{Catalog, MemberName, Plist};
-pub use pack::{MakeRecord, OnLost, Pack, PackOptions, PackPlan, PackedMember, pack};
+pub use pack::{MakeRecord, OnLost, Pack, PackOptions, PackPlan, PackedMember, Replacement, pack};
 pub use threads::on_threads;
 pub use unpack::{Unpacked, unpack};
 pub use zip::{ArchiveLimits, Member};

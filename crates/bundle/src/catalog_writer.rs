@@ -1,21 +1,29 @@
 //! Writing a catalog of either form.
 
+mod finished;
+mod ids;
+mod list;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-use std::fmt;
-use std::ops::Deref;
+use std::borrow::Cow;
+use std::io;
 
-use bkp_core::{Domain, DomainKind, Entry, Fault, FileId};
+use bkp_core::{Domain, DomainKind, Entry, EntryKind, Fault, FileId};
 use bkp_crypto::WrappedFileKey;
-use rusqlite::serialize::OwnedData;
 
 use crate::bplist::MAGIC;
-use crate::manifest_db::DbWriter;
+use crate::manifest_db::{DbWriter, Row};
 use crate::mbdb::{MbdbWriter, NewRecord, parse_record};
 use crate::mbfile::{self, MbFile, MbFileError, Xattrs, parse_xattrs};
+use crate::scratch::ScratchPlace;
 use crate::{MbdbError, RowPatch};
+
+use finished::Content;
+
+pub use finished::{CatalogReader, FinishedCatalog};
+pub(crate) use ids::FileIds;
+pub(crate) use list::List;
 
 /// Which form a catalog has.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -75,9 +83,13 @@ pub enum CatalogWriteError {
         /// The class.
         class: u32,
     },
-    /// SQLite could not write the catalog: memory, as a rule.
+    /// SQLite could not make an empty catalog: memory, as a rule.
     #[error("cannot write Manifest.db")]
     Database(#[source] rusqlite::Error),
+    /// System: what does not stay in memory of the catalog could not be put on the disk, or not be
+    /// read from there again.
+    #[error("cannot use the scratch file of the catalog")]
+    Scratch(#[source] io::Error),
 }
 
 impl CatalogWriteError {
@@ -85,7 +97,7 @@ impl CatalogWriteError {
     /// take others.
     #[must_use]
     pub fn is_row(&self) -> bool {
-        !matches!(self, Self::Database(_))
+        !matches!(self, Self::Database(_) | Self::Scratch(_))
     }
 }
 
@@ -100,29 +112,38 @@ impl Fault for CatalogWriteError {
             Self::Record(_) | Self::Class { .. } => "bad-row",
             Self::Key { .. } => "key-unwrap-failed",
             Self::TooLong { .. } => "limit-exceeded",
-            Self::Database(_) => "cannot-write",
+            Self::Database(_) | Self::Scratch(_) => "cannot-write",
         }
     }
 }
 
-/// A catalog that is being written, in memory.
+/// A catalog that is being written.
+///
+/// Whatever its size, it takes a few MiB of memory and some forty bytes a row. What it does not
+/// keep goes to a scratch file, which is encrypted and has no name.
 #[derive(Debug)]
-pub struct CatalogWriter(Form);
+pub struct CatalogWriter {
+    place: ScratchPlace,
+    ids: FileIds,
+    form: Form,
+}
 
 #[derive(Debug)]
 enum Form {
-    Db(Option<DbWriter>),
-    Mbdb { writer: MbdbWriter, ids: HashSet<FileId> },
+    /// From the first row on.
+    Db(Option<Box<DbWriter>>),
+    Mbdb(MbdbWriter),
 }
 
 impl CatalogWriter {
-    /// Begins an empty catalog.
+    /// Begins an empty catalog, which uses `place` if it grows large.
     #[must_use]
-    pub fn new(kind: CatalogKind) -> Self {
-        Self(match kind {
+    pub fn new(kind: CatalogKind, place: ScratchPlace) -> Self {
+        let form = match kind {
             CatalogKind::Db => Form::Db(None),
-            CatalogKind::Mbdb => Form::Mbdb { writer: MbdbWriter::new(), ids: HashSet::new() },
-        })
+            CatalogKind::Mbdb => Form::Mbdb(MbdbWriter::new(place.clone())),
+        };
+        Self { place, ids: FileIds::default(), form }
     }
 
     /// Adds an entry after all others.
@@ -144,23 +165,35 @@ impl CatalogWriter {
     pub fn push(&mut self, entry: &Entry, patch: &RowPatch) -> Result<(), CatalogWriteError> {
         let raw = entry.raw.as_deref();
         let archive = raw.filter(|raw| raw.starts_with(MAGIC));
-        match &mut self.0 {
+        let Self { place, ids, form } = self;
+        match form {
             Form::Db(db) => {
+                let blob = match archive {
+                    Some(raw) => mbfile::patched(raw, patch).map_err(CatalogWriteError::Archive)?,
+                    None => Cow::Owned(archive_of(entry, patch)?),
+                };
+                if ids.contains(&entry.id) {
+                    return Err(CatalogWriteError::DuplicateId { id: entry.id });
+                }
                 let db = match db {
                     Some(db) => db,
-                    None => db.insert(DbWriter::new()?),
+                    None => db.insert(database(place)?),
                 };
-                let added = match archive {
-                    Some(raw) => {
-                        let blob =
-                            mbfile::patched(raw, patch).map_err(CatalogWriteError::Archive)?;
-                        db.push(entry, &blob)?
-                    }
-                    None => db.push(entry, &archive_of(entry, patch)?)?,
+                let row = Row {
+                    id: &entry.id.to_hex(),
+                    domain: entry.domain.as_bytes(),
+                    path: entry.path.as_bytes(),
+                    flags: match entry.kind {
+                        EntryKind::Directory => 2,
+                        EntryKind::Symlink(_) => 4,
+                        _ => 1,
+                    },
+                    blob: &blob,
                 };
-                if added { Ok(()) } else { Err(CatalogWriteError::DuplicateId { id: entry.id }) }
+                let number = ids.next_row().map_err(CatalogWriteError::Scratch)?;
+                db.push(&row, number).map_err(CatalogWriteError::Scratch)?;
             }
-            Form::Mbdb { writer, ids } => {
+            Form::Mbdb(writer) => {
                 if ids.contains(&entry.id) {
                     return Err(CatalogWriteError::DuplicateId { id: entry.id });
                 }
@@ -168,24 +201,34 @@ impl CatalogWriter {
                     (Some(raw), None) => writer.push_raw(raw, patch)?,
                     _ => push_record(writer, entry, archive, patch)?,
                 }
-                ids.insert(entry.id);
-                Ok(())
             }
         }
+        ids.insert(entry.id).map_err(CatalogWriteError::Scratch)
     }
 
     /// Ends the catalog.
     ///
     /// # Errors
     ///
-    /// Fails when the catalog does not fit into memory.
-    pub fn finish(self) -> Result<CatalogImage, CatalogWriteError> {
-        match self.0 {
-            Form::Db(Some(db)) => db.finish(),
-            Form::Db(None) => DbWriter::new()?.finish(),
-            Form::Mbdb { writer, .. } => Ok(CatalogImage::bytes(writer.finish())),
-        }
+    /// Fails when the scratch file cannot be written or read.
+    pub fn finish(self) -> Result<FinishedCatalog, CatalogWriteError> {
+        let Self { place, ids, form } = self;
+        let content = match form {
+            Form::Db(db) => {
+                let db = match db {
+                    Some(db) => db,
+                    None => database(&place)?,
+                };
+                Content::Db(db.finish(ids).map_err(CatalogWriteError::Scratch)?)
+            }
+            Form::Mbdb(writer) => Content::Mbdb(writer.finish()?),
+        };
+        Ok(FinishedCatalog::new(content))
     }
+}
+
+fn database(place: &ScratchPlace) -> Result<Box<DbWriter>, CatalogWriteError> {
+    DbWriter::new(place).map(Box::new).map_err(CatalogWriteError::Database)
 }
 
 /// Writes the archive of an entry that has none.
@@ -246,64 +289,6 @@ fn patched(entry: &Entry, patch: &RowPatch) -> Entry {
     entry.metadata.inode = inode.unwrap_or(entry.metadata.inode);
     entry.protection = protection.or(entry.protection);
     entry
-}
-
-/// A whole catalog, not encrypted: what its file holds. Read it as a slice.
-pub struct CatalogImage(Image);
-
-enum Image {
-    /// Memory that SQLite gave, which is not copied once more.
-    Sqlite(OwnedData),
-    Bytes(Vec<u8>),
-}
-
-impl CatalogImage {
-    pub(crate) fn sqlite(image: OwnedData) -> Self {
-        Self(Image::Sqlite(image))
-    }
-
-    pub(crate) fn bytes(bytes: Vec<u8>) -> Self {
-        Self(Image::Bytes(bytes))
-    }
-
-    pub(crate) fn as_mut_bytes(&mut self) -> &mut [u8] {
-        match &mut self.0 {
-            Image::Sqlite(image) => image,
-            Image::Bytes(bytes) => bytes,
-        }
-    }
-
-    /// Returns the bytes in memory of their own, which are a copy for `Manifest.db`.
-    #[must_use]
-    pub fn into_vec(self) -> Vec<u8> {
-        match self.0 {
-            Image::Sqlite(image) => image.to_vec(),
-            Image::Bytes(bytes) => bytes,
-        }
-    }
-}
-
-impl Deref for CatalogImage {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Image::Sqlite(image) => image,
-            Image::Bytes(bytes) => bytes,
-        }
-    }
-}
-
-impl AsRef<[u8]> for CatalogImage {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
-impl fmt::Debug for CatalogImage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CatalogImage").field(&self.len()).finish()
-    }
 }
 
 /// Returns true if the files of a domain carry a digest, without which a device does not restore

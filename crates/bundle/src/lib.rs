@@ -13,11 +13,12 @@
 //! [`Source`](bkp_core::Source), and [`Keychain::find`] finds its keychain. SQLite never sees the
 //! original file.
 //!
-//! [`CatalogWriter`] makes a catalog of either form in memory, from rows as they are, patched or
-//! new; [`mbfile::patch`] and [`mbfile::encode`] are what it does to one row of `Manifest.db`. The
+//! [`CatalogWriter`] makes a catalog of either form, from rows as they are, patched or new, in little
+//! memory; [`mbfile::patch`] and [`mbfile::encode`] are what it does to one row of `Manifest.db`. The
 //! property lists are changed by [`ManifestPlist::edit`] and
 //! [`InfoPlist::without_applications`], and made anew by their `compose`. All of these take bytes
-//! and give bytes: nothing in this crate writes to a disk.
+//! and give bytes. Nothing in this crate writes to a disk but the scratch file of a large catalog,
+//! which is encrypted, has no name, and is made where the caller says.
 
 #![forbid(unsafe_code)]
 
@@ -44,6 +45,7 @@ mod plist_tree;
 mod real;
 mod record;
 mod row_patch;
+mod scratch;
 pub mod sqlite_image;
 mod status_plist;
 mod storage;
@@ -54,7 +56,7 @@ mod testing;
 pub use backup::{Backup, Bundle, Limits, Locked, Opened, Unlocked};
 pub use catalog::{Catalog, Records};
 pub use catalog_writer::{
-    CatalogImage, CatalogKind, CatalogWriteError, CatalogWriter, carries_digest,
+    CatalogKind, CatalogReader, CatalogWriteError, CatalogWriter, FinishedCatalog, carries_digest,
 };
 pub use database::{DatabaseError, DatabaseReport, check_database};
 pub use device_description::DeviceDescription;
@@ -73,6 +75,7 @@ pub use payload::{BundlePayloads, StoredBlob};
 pub use plist_guard::{PlistError, PlistWarning};
 pub use record::{BundleRecord, RowError, RowFault};
 pub use row_patch::{Patch, RowPatch};
+pub use scratch::ScratchPlace;
 pub use status_plist::{NewStatus, StatusPlist};
 pub use storage::{Layout, Storage, StorageBackend, Stored};
 pub use stored_index::StoredIndex;

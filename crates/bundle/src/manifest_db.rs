@@ -23,7 +23,7 @@ use crate::catalog::scan;
 use crate::database::{self, Budget, DatabaseReport};
 use crate::{BundleError, BundleRecord, CatalogError, Notice, Storage};
 use row::RowReader;
-pub(crate) use write::DbWriter;
+pub(crate) use write::{Database, DbWriter, Position, Row};
 
 /// The catalog of iOS 10 and later, read-only. Source: FORMAT.md 2.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct ManifestDb {
 /// Rows are fetched so many at a time.
 const PAGE: u32 = 512;
 const COLUMNS: &str = "SELECT rowid, fileID, domain, relativePath, flags, file FROM Files";
+const PAGE_OF_ROWS: &str = "SELECT rowid, fileID, domain, relativePath, flags, file FROM Files \
+    NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2";
 
 impl ManifestDb {
     /// Loads the catalog of a bundle, decrypting it when there is a key.
@@ -205,7 +207,7 @@ impl ManifestDb {
             let mut statement = db.prepare(&format!("{COLUMNS} WHERE fileID = ?1"))?;
             let mut rows = statement.query([id])?;
             let row = rows.next()?;
-            Ok(row.map(|row| RowReader::new(self.cells.as_ref()).read(row)))
+            Ok(row.map(|row| RowReader::new(self.cells.as_ref()).read(row).0))
         });
         if let Ok(Some(Ok(record))) = found
             && record.is(domain, path)
@@ -251,9 +253,7 @@ impl ManifestDb {
         let most = self.bytes.saturating_mul(2);
         let mut last = None;
         let result = self.query(|db| {
-            let mut statement = db.prepare(&format!(
-                "{COLUMNS} NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2"
-            ))?;
+            let mut statement = db.prepare_cached(PAGE_OF_ROWS)?;
             let mut found = statement.query((from, PAGE))?;
             let mut count = 0;
             while let Some(row) = found.next()? {
@@ -262,8 +262,9 @@ impl ManifestDb {
                     return Err(rusqlite::Error::IntegralValueOutOfRange(0, id)); // pages in a ring
                 }
                 last = Some(id);
-                *given = given.saturating_add(row::len(row));
-                page.push_back(rows.read(row));
+                let (record, len) = rows.read(row);
+                *given = given.saturating_add(len);
+                page.push_back(record);
                 count += 1;
                 if *given > most {
                     return Ok(false);

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use bkp_core::{Entry, Fault, FileId, Payload, Payloads};
+use bkp_core::{Entry, Fault, FileId, Payload, Payloads, StoredFile};
 use bkp_crypto::{CbcReader, ClassKeys, Ending};
 use sha1::{Digest as _, Sha1};
 
@@ -290,14 +290,15 @@ impl Read for BundlePayload {
 }
 
 impl Payload for BundlePayload {
-    fn stored_file(&self) -> Option<&std::fs::File> {
-        match &self.bytes {
+    fn stored_file(&self) -> Option<StoredFile<'_>> {
+        let file = match &self.bytes {
             // A payload that is to be compared with its row has to be read.
             Bytes::Stored(Counted { inner, read: 0, hash: None }) if self.recorded.is_none() => {
                 inner.file().filter(|_| !self.ended)
             }
             _ => None,
-        }
+        };
+        file.map(|file| StoredFile { file, len: self.stored_len })
     }
 
     fn faults(&self) -> Vec<Box<dyn Fault>> {
@@ -345,7 +346,7 @@ impl Payload for BundlePayload {
 mod tests {
     use std::io::Read as _;
 
-    use bkp_core::{EntryKind, Payloads as _, Source as _};
+    use bkp_core::{EntryKind, Payloads as _, Source as _, StoredFile};
     use bkp_testkit::{BundleSpec, EntrySpec};
 
     use crate::{Limits, Opened, Storage};
@@ -364,8 +365,9 @@ mod tests {
         let record = backup.records().unwrap().map(Result::unwrap).find(file).unwrap();
         let mut payload = backup.payloads().open_stored(&record).unwrap();
         let mut text = String::new();
-        payload.stored_file().unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello");
+        let StoredFile { mut file, len } = payload.stored_file().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!((&*text, len), ("hello", 5));
         assert!(payload.faults().is_empty());
         // Its position was moved, so a second one is read.
         payload = backup.payloads().open_stored(&record).unwrap();

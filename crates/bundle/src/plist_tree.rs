@@ -56,9 +56,10 @@ impl<'a> Node<'a> {
                     continue;
                 }
                 Event::Open(container) => {
+                    let items = events.items();
                     let node = match container {
-                        Container::Array => Self::Array(Vec::new()),
-                        Container::Dict => Self::Dict(Vec::new()),
+                        Container::Array => Self::Array(Vec::with_capacity(items)),
+                        Container::Dict => Self::Dict(Vec::with_capacity(items)),
                     };
                     stack.push((node, key.take()));
                     continue;

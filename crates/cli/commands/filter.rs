@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use bkp_toolkit::bundle::{Backup, Opened, Unlocked};
 use bkp_toolkit::core::{Entry, Select};
-use bkp_toolkit::policy::{FilterPlan, Selection};
-use bkp_toolkit::{Given, GivenFiles, StagingRows, StagingSelect, Surveyed};
+use bkp_toolkit::policy::FilterPlan;
+use bkp_toolkit::{Given, GivenFiles, LookAhead, StagingRows, StagingSelect, Surveyed};
 
 use crate::args::{
     BackupArgs, ExplainArg, FilterArgs, Format, PasswordArgs, PolicyArg, RewriteArgs,
@@ -131,9 +131,12 @@ pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandErro
         None => &rules,
     };
     let keeps = decided.as_ref().is_none_or(|plan| plan.leave_out.keeps_everything());
-    let selection = (!rules.keep_everything() || !keeps)
-        .then(|| Selection::of_source(&backup, judge))
-        .transpose()?;
+    let (selection, ahead) = if rules.keep_everything() && keeps {
+        (None, LookAhead::none())
+    } else {
+        let (selection, ahead) = bkp_toolkit::choose(&backup, judge)?;
+        (Some(selection), ahead)
+    };
     let select: &dyn Select = match &selection {
         Some(selection) => selection,
         None => judge,
@@ -144,7 +147,8 @@ pub(crate) fn run(args: &FilterCommand, ui: &Ui) -> Result<ExitCode, CommandErro
     let mut summary = if rewrite.dry_run {
         job.plan(&backup, select)?
     } else {
-        job.summary(bkp_toolkit::filter(&backup, select, &job.options(*link), &job.progress))?
+        let (options, progress) = (job.options(*link), &job.progress);
+        job.summary(bkp_toolkit::filter_ahead(&backup, select, ahead, &options, progress))?
     };
     for item in rules::unmatched(&rules) {
         job.progress.report(item);

@@ -15,7 +15,7 @@ use serde::Serialize;
 use bkp_toolkit::core::{Hex, RunError};
 use bkp_toolkit::crypto::{KdfParams, KdfProgress, Passphrase};
 use bkp_toolkit::restore::{BundleSummary, RunCounts, RunOutput};
-use bkp_toolkit::synth::{Counts, Filler, Plan, SizeMix, SynthSpec};
+use bkp_toolkit::synth::{Counts, Digests, Filler, Plan, SizeMix, SynthSpec};
 use bkp_toolkit::{GenerateError, GenerateLock, GenerateOptions, generate};
 
 use crate::args::{Format, PasswordArgs, parse_size};
@@ -61,6 +61,10 @@ pub(crate) struct GenerateArgs {
     /// What rows are filled up with
     #[arg(long, value_name = "WHAT", default_value = "folders")]
     fill: FillArg,
+
+    /// Which files carry a digest
+    #[arg(long, value_name = "WHICH", default_value = "by-domain")]
+    digests: DigestsArg,
 
     /// How sizes are spread
     #[arg(long, value_name = "HOW", default_value = "mixed")]
@@ -140,6 +144,15 @@ enum FillArg {
     MissingFiles,
 }
 
+/// Which files carry a digest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum DigestsArg {
+    /// Those of the domains whose files do on a device
+    ByDomain,
+    /// All of them
+    All,
+}
+
 /// How sizes are spread.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 enum DistArg {
@@ -155,7 +168,7 @@ impl GenerateArgs {
     }
 
     fn spec(&self) -> SynthSpec {
-        let Self { seed, files, total, rows, fill, dist, sparse, .. } = self;
+        let Self { seed, files, total, rows, fill, digests, dist, sparse, .. } = self;
         SynthSpec {
             seed: *seed,
             files: *files,
@@ -168,6 +181,10 @@ impl GenerateArgs {
             filler: match fill {
                 FillArg::Folders => Filler::Folders,
                 FillArg::MissingFiles => Filler::MissingFiles,
+            },
+            digests: match digests {
+                DigestsArg::ByDomain => Digests::ByDomain,
+                DigestsArg::All => Digests::All,
             },
             sparse: *sparse,
         }

@@ -16,7 +16,7 @@ use bkp_toolkit::archive::{
     ArchiveError, ArchiveFile, ArchiveLimits, MemberName, OpenedArchive, Pack, PackOptions,
     PackPlan, PackedMember, on_threads,
 };
-use bkp_toolkit::bundle::Storage;
+use bkp_toolkit::bundle::{ScratchPlace, Storage};
 use bkp_toolkit::core::{Hex, Problem};
 use bkp_toolkit::restore::{RestoreError, RunArchive, RunItem, RunMember, RunRecord, StagedFile};
 
@@ -170,6 +170,16 @@ impl<'a> Destination<'a> {
         Ok(())
     }
 
+    /// Says where a large catalog waits, encrypted, until it is written: beside the archive, where
+    /// there must be room for it anyway.
+    fn scratch(&self, dry_run: bool) -> ScratchPlace {
+        match self.path.filter(|_| !dry_run).and_then(Path::parent) {
+            Some(folder) if folder.as_os_str().is_empty() => ScratchPlace::folder("."),
+            Some(folder) => ScratchPlace::folder(folder),
+            None => ScratchPlace::folder(std::env::temp_dir()),
+        }
+    }
+
     fn form(&self) -> &'static str {
         if self.sealed { "sealed" } else { "zip" }
     }
@@ -191,7 +201,8 @@ pub(crate) fn run(args: &PackArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
         false => None,
     };
     let progress = Progress::new(ui).doing("packing");
-    let mut contents = Contents::of(&bundle, &rules, &args.password, ui, &progress)?;
+    let scratch = to.scratch(dry_run);
+    let mut contents = Contents::of(&bundle, &rules, &args.password, scratch, ui, &progress)?;
     for item in rules::unmatched(&rules) {
         progress.report(item);
     }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bkp_toolkit::core::Select;
-use bkp_toolkit::policy::{Identity, Plan, Selection, StagedFor, plan};
+use bkp_toolkit::policy::{Identity, Plan, StagedFor, plan};
 use bkp_toolkit::restore::RunStaging;
-use bkp_toolkit::{StagingRows, Surveyed};
+use bkp_toolkit::{LookAhead, StagingRows, Surveyed};
 
 use crate::args::{BackupArgs, Format, PasswordArgs, RewriteArgs, TargetArgs};
 use crate::error::CommandError;
@@ -95,9 +95,12 @@ pub(crate) fn run(args: &RestoreArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     let leave_out = plan.leave_out(reason.as_deref()).map_err(|refusal| {
         refused(&refusal, &situation.facts.source, &situation.policy.target.identity)
     })?;
-    let selection = (!leave_out.keeps_everything())
-        .then(|| Selection::of_source(&backup, &leave_out))
-        .transpose()?;
+    let (selection, ahead) = if leave_out.keeps_everything() {
+        (None, LookAhead::none())
+    } else {
+        let (selection, ahead) = bkp_toolkit::choose(&backup, &leave_out)?;
+        (Some(selection), ahead)
+    };
     let select: &dyn Select = match &selection {
         Some(selection) => selection,
         None => &leave_out,
@@ -107,7 +110,8 @@ pub(crate) fn run(args: &RestoreArgs, ui: &Ui) -> Result<ExitCode, CommandError>
     let mut summary = if rewrite.dry_run {
         job.plan(&backup, select)?
     } else {
-        job.summary(bkp_toolkit::filter(&backup, select, &job.options(false), &job.progress))?
+        let (options, progress) = (job.options(false), &job.progress);
+        job.summary(bkp_toolkit::filter_ahead(&backup, select, ahead, &options, progress))?
     };
     summary.management =
         staging.as_ref().map(|staging| ManagementSummary::of_restore(&job.rows, &plan, staging));

@@ -42,5 +42,5 @@ pub use path::RelPath;
 pub use pipeline::{Longest, Report, RunError, RunOptions, RunResult, run, run_longest_first};
 pub use select::{Everything, Select, Verdict};
 pub use sink::{Access, Job, Jobs, Sink, Stager};
-pub use source::{Payload, Payloads, Source};
+pub use source::{Payload, Payloads, Source, StoredFile};
 pub use transform::{Identity, Transform};

@@ -63,9 +63,18 @@ pub trait Payload: Read + Send {
     /// Returns the open file whose whole content this payload is, from its start. A sink that
     /// takes stored bytes as they are can then have the system copy or share them. Nothing once
     /// a byte was read, and for a payload that is no file of its own.
-    fn stored_file(&self) -> Option<&std::fs::File> {
+    fn stored_file(&self) -> Option<StoredFile<'_>> {
         None
     }
+}
+
+/// A payload that is a file of a disk.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredFile<'p> {
+    /// The file, which nobody has read from yet.
+    pub file: &'p std::fs::File,
+    /// Its length in bytes when it was opened.
+    pub len: u64,
 }
 
 impl<T: AsRef<[u8]> + Send> Payload for std::io::Cursor<T> {}

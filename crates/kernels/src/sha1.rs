@@ -69,25 +69,36 @@ impl Sha1Stream {
     }
 
     /// Takes bytes up to the end of the block that was begun, and returns the whole blocks of the
-    /// rest. What is left after them is kept.
-    fn split<'b>(&mut self, bytes: &'b [u8]) -> &'b [Block] {
+    /// rest, and what is left after them. Neither is taken.
+    fn begin<'b>(&mut self, bytes: &'b [u8]) -> (&'b [Block], &'b [u8]) {
         debug_assert!(!self.ended, "a stream takes nothing after its end");
-        self.len = self.len.wrapping_add(bytes.len() as u64);
         let mut bytes = bytes;
         if self.filled > 0 {
             let (head, rest) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
             self.tail[0][self.filled..self.filled + head.len()].copy_from_slice(head);
             self.filled += head.len();
+            self.count(head.len());
             bytes = rest;
             if self.filled < BLOCK {
-                return &[];
+                return (&[], &[]);
             }
             compress(&mut self.state, &self.tail[..1]);
+            self.filled = 0;
         }
-        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        self.tail[0][..rest.len()].copy_from_slice(rest);
-        self.filled = rest.len();
-        blocks
+        bytes.as_chunks::<BLOCK>()
+    }
+
+    /// Takes less than a block, where no block was begun.
+    fn keep(&mut self, rest: &[u8]) {
+        if !rest.is_empty() {
+            self.tail[0][..rest.len()].copy_from_slice(rest);
+            self.filled = rest.len();
+            self.count(rest.len());
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.len = self.len.wrapping_add(bytes as u64);
     }
 
     /// Puts the padding and the length behind the last bytes, and returns in how many blocks.
@@ -108,7 +119,7 @@ impl Sha1Stream {
 pub struct Sha1Piece<'p> {
     /// The stream.
     pub stream: &'p mut Sha1Stream,
-    /// Its next bytes.
+    /// Its next bytes. Those that were taken are cut off.
     pub bytes: &'p [u8],
     /// Whether they are its last. The padding is then done with that of the others, which is
     /// what small files cost; [`Sha1Stream::finish`] does it otherwise.
@@ -184,38 +195,64 @@ impl Sha1Kernel {
 
     /// Takes the next bytes of any number of streams. A stream that has had its last takes no more.
     pub fn update(self, pieces: &mut [Sha1Piece<'_>]) {
-        let mut jobs: Vec<Job<'_>> = pieces
-            .iter_mut()
-            .map(|piece| {
-                let blocks = piece.stream.split(piece.bytes);
-                Job { state: &mut piece.stream.state, blocks }
-            })
-            .collect();
-        self.compress(&mut jobs);
+        self.take(pieces, true);
+    }
+
+    /// Takes bytes for as long as every lane has a stream to work on, and leaves the rest in its
+    /// pieces. At least one piece is taken whole, and all are where there are fewer than lanes.
+    ///
+    /// Who can put something new in the place of a piece that was taken whole calls this again and
+    /// again, and no lane is ever idle.
+    pub fn advance(self, pieces: &mut [Sha1Piece<'_>]) {
+        self.take(pieces, pieces.len() < self.lanes());
+    }
+
+    fn take(self, pieces: &mut [Sha1Piece<'_>], whole: bool) {
+        let mut jobs = Vec::with_capacity(pieces.len());
+        let mut rests = Vec::with_capacity(pieces.len());
+        for piece in &mut *pieces {
+            let (blocks, rest) = piece.stream.begin(piece.bytes);
+            rests.push((blocks.len(), rest));
+            // What was begun has been ended.
+            piece.bytes =
+                &piece.bytes[piece.bytes.len() - blocks.as_flattened().len() - rest.len()..];
+            jobs.push(Job { state: &mut piece.stream.state, blocks });
+        }
+        self.compress(&mut jobs, whole);
+        let left: Vec<usize> = jobs.iter().map(|job| job.blocks.len()).collect();
+        for ((piece, (blocks, rest)), left) in pieces.iter_mut().zip(rests).zip(left) {
+            let taken = (blocks - left) * BLOCK;
+            piece.stream.count(taken);
+            piece.bytes = &piece.bytes[taken..];
+            if left == 0 {
+                piece.stream.keep(rest);
+                piece.bytes = &[];
+            }
+        }
         let mut endings: Vec<Job<'_>> = pieces
             .iter_mut()
-            .filter(|piece| piece.last)
+            .filter(|piece| piece.last && piece.bytes.is_empty())
             .map(|piece| {
                 let blocks = piece.stream.pad();
                 let Sha1Stream { state, tail, .. } = &mut *piece.stream;
                 Job { state, blocks: &tail[..blocks] }
             })
             .collect();
-        self.compress(&mut endings);
+        self.compress(&mut endings, true);
     }
 
-    fn compress(self, jobs: &mut [Job<'_>]) {
+    fn compress(self, jobs: &mut [Job<'_>], whole: bool) {
         match self.0 {
             Kind::Portable => one_by_one(jobs),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => in_lanes(jobs, avx512::FEWEST, avx512::compress),
+            Kind::Avx512 => in_lanes(jobs, whole, avx512::FEWEST, avx512::compress),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => in_lanes(jobs, avx2::FEWEST, avx2::compress),
+            Kind::Avx2 => in_lanes(jobs, whole, avx2::FEWEST, avx2::compress),
         }
     }
 }
 
-/// Whole blocks that a state takes.
+/// Whole blocks that a state takes. Those that were taken are cut off.
 #[derive(Debug)]
 struct Job<'j> {
     state: &'j mut [u32; 5],
@@ -225,18 +262,22 @@ struct Job<'j> {
 fn one_by_one(jobs: &mut [Job<'_>]) {
     for Job { state, blocks } in jobs {
         compress(state, blocks);
+        *blocks = &[];
     }
 }
 
-/// Works on `N` streams at once, as long as there are `fewest`; the last ones are faster alone.
+/// Works on `N` streams at once, as long as there are so many. If it is to do all of them, it goes
+/// on as long as there are `fewest`; the last ones are faster alone.
 ///
 /// `kernel` takes the states, word by word, and as many blocks for each lane.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no kernel has lanes here"))]
 fn in_lanes<const N: usize>(
     jobs: &mut [Job<'_>],
+    whole: bool,
     fewest: usize,
     kernel: impl Fn(&mut [[u32; N]; 5], &[&[Block]; N]),
 ) {
+    let enough = if whole { fewest } else { N };
     let mut lanes = Lanes::<N>::new(jobs.iter().map(|job| job.blocks.len()));
     let mut states = [[0; N]; 5];
     loop {
@@ -245,10 +286,7 @@ fn in_lanes<const N: usize>(
                 words[lane] = word;
             }
         });
-        let Some(run) = lanes.run() else { return };
-        if lanes.busy() < fewest {
-            break;
-        }
+        let Some(run) = lanes.run().filter(|_| lanes.busy() >= enough) else { break };
         // An idle lane hashes what a busy one does, and nobody takes the result.
         let spare = lanes.slots().iter().flatten().next();
         let blocks = lanes.slots().each_ref().map(|slot| {
@@ -257,13 +295,20 @@ fn in_lanes<const N: usize>(
                 .map_or(&[][..], |slot| &jobs[slot.item].blocks[slot.at..slot.at + run])
         });
         kernel(&mut states, &blocks);
-        lanes.advance(run, |lane, item| take_out(&states, lane, jobs[item].state));
+        lanes.advance(run, |lane, item| {
+            take_out(&states, lane, jobs[item].state);
+            jobs[item].blocks = &[];
+        });
     }
     for lane in 0..N {
         if let Some(slot) = lanes.take(lane) {
             let Job { state, blocks } = &mut jobs[slot.item];
             take_out(&states, lane, state);
-            compress(state, &blocks[slot.at..]);
+            *blocks = &blocks[slot.at..];
+            if whole {
+                compress(state, blocks);
+                *blocks = &[];
+            }
         }
     }
 }

@@ -102,6 +102,6 @@ pub use policy_file::{MAX_POLICY_FILE, Mdm, PolicyApp, PolicyFile, Restrictions,
 pub use presets::{PRESETS, Preset};
 pub use requirement::{Ground, Requirement};
 pub use rules::{EntryPatterns, EntryType, Explanation, Reason, Rules, RulesBuilder};
-pub use selection::{Counts, Dropped, Selection};
+pub use selection::{Counts, Dropped, Selection, Share};
 pub use strip::{Action, StripRule, StripSet};
 pub use windows::{WindowsFacts, WindowsJoin, WindowsRelease, WindowsReleaseError};

@@ -1,5 +1,6 @@
 //! The outcome of judging a whole catalog: what is taken, and what is not and why.
 
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -8,7 +9,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 
-use bkp_core::{Entry, EntryKind, FileId, Metadata, Select, Source, Verdict};
+use bkp_core::{Domain, Entry, EntryKind, FileId, Longest, Metadata, Select, Source, Verdict};
+use survey::Survey;
 
 use crate::sqlite::database_of;
 
@@ -18,11 +20,11 @@ use crate::sqlite::database_of;
 /// A directory cannot be judged alone, since it is needed when anything under it is. So a catalog
 /// is walked once to make this, which can be shown to a person, and once more to run it. It is
 /// walked twice here when something was left out and there are databases with a `-wal`, `-shm`
-/// or `-journal`: a companion is judged with the size and the times of its database, and the two
-/// may stand anywhere in the catalog.
+/// or `-journal` that stand far from it: a companion is judged with the size and the times of its
+/// database, and the two may stand anywhere in the catalog.
 ///
-/// What is kept costs no memory beyond the directories that rules alone would have left out; an
-/// entry that is left out costs 32 bytes.
+/// What is kept costs no memory beyond the domains, and the directories that rules alone would
+/// have left out; an entry that is left out costs 32 bytes.
 pub struct Selection<'r> {
     select: &'r dyn Select,
     names: Names,
@@ -34,6 +36,17 @@ pub struct Selection<'r> {
     left_out: Counts,
     dropped: Vec<Row>,
     rules: Vec<&'r str>,
+    domains: Vec<(Domain, Share)>,
+}
+
+/// How much of a domain is kept.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Share {
+    /// Some of its entries are kept.
+    pub kept: bool,
+    /// Some of its entries are left out.
+    pub left_out: bool,
 }
 
 /// How many entries, and how many bytes their rows state.
@@ -76,6 +89,13 @@ struct Stamp {
     modified: i64,
 }
 
+impl Stamp {
+    fn of(entry: &Entry) -> Self {
+        let Metadata { size_hint: size, modified, .. } = entry.metadata;
+        Self { size, modified }
+    }
+}
+
 /// A domain and a path, hashed under keys that are drawn for each selection, so that no catalog
 /// can be made to collide. 128 bits: by chance two of a million names meet once in 10^26 runs.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -107,6 +127,40 @@ impl<'r> Selection<'r> {
         })
     }
 
+    /// Does what [`of_source`](Self::of_source) does, and finds the longest files for the run on
+    /// the way, `most` of them.
+    ///
+    /// Companions of databases are not among them: what becomes of those is known only after the
+    /// walk.
+    ///
+    /// # Errors
+    ///
+    /// Fails as `of_source` does.
+    pub fn with_longest<S: Source>(
+        source: &S,
+        select: &'r dyn Select,
+        most: usize,
+    ) -> Result<(Self, Longest<S::Record>), S::Error> {
+        let mut longest = Some(Longest::new(most));
+        let mut found = None;
+        let selection = Self::of_walk(select, &mut |visit| {
+            let Some(mut longest) = longest.take() else {
+                source.records()?.flatten().for_each(|record| visit(record.as_ref()));
+                return Ok(());
+            };
+            for record in source.records()? {
+                let record = record.ok();
+                if let Some(record) = &record {
+                    visit(record.as_ref());
+                }
+                longest.see(record, &Decided(select));
+            }
+            found = Some(longest);
+            Ok(())
+        })?;
+        Ok((selection, found.unwrap_or_else(|| Longest::new(0))))
+    }
+
     /// Judges every entry of a list.
     #[must_use]
     pub fn of_entries<'e, I>(entries: I, select: &'r dyn Select) -> Self
@@ -134,7 +188,7 @@ impl<'r> Selection<'r> {
             survey.first(seq, entry);
             seq = seq.saturating_add(1);
         })?;
-        if survey.undecided() {
+        if !survey.decide() {
             let mut seq = 0u64;
             walk(&mut |entry| {
                 survey.second(seq, entry);
@@ -162,13 +216,24 @@ impl<'r> Selection<'r> {
         self.dropped.iter().map(|row| Dropped { id: row.id, rule: self.rule(row) })
     }
 
+    /// Lists the domains of the catalog and how much of each is kept, in the order in which they
+    /// come.
+    #[must_use]
+    pub fn domains(&self) -> impl ExactSizeIterator<Item = (&Domain, Share)> {
+        self.domains.iter().map(|(domain, share)| (domain, *share))
+    }
+
     fn rule(&self, row: &Row) -> Option<&'r str> {
         self.rules.get(usize::try_from(row.rule?).ok()?).copied()
     }
 
     /// Judges a companion of a database as its database would be.
     fn judge_companion(&self, entry: &Entry) -> Option<Verdict<'r>> {
-        let stamp = (*self.databases.get(&self.names.database_of(entry)?)?)?;
+        if self.databases.is_empty() {
+            return None;
+        }
+        let (database, _) = self.names.database_of(entry)?;
+        let stamp = (*self.databases.get(&database)?)?;
         let mut entry = entry.clone();
         entry.metadata =
             Metadata { size_hint: stamp.size, modified: stamp.modified, ..entry.metadata };
@@ -177,13 +242,25 @@ impl<'r> Selection<'r> {
 }
 
 impl Names {
-    /// The database that an entry would belong to by its name.
-    fn database_of(&self, entry: &Entry) -> Option<NameHash> {
+    /// The database that an entry would belong to by its name, and its path.
+    fn database_of<'e>(&self, entry: &'e Entry) -> Option<(NameHash, &'e [u8])> {
         if entry.kind != EntryKind::File {
             return None;
         }
         let path = database_of(entry.path.as_bytes())?;
-        Some(self.hash(entry.domain.as_bytes(), path))
+        Some((self.hash(entry.domain.as_bytes(), path), path))
+    }
+}
+
+/// Keeps what no database has a say in.
+struct Decided<'r>(&'r dyn Select);
+
+impl Select for Decided<'_> {
+    fn judge(&self, entry: &Entry) -> Verdict<'_> {
+        match database_of(entry.path.as_bytes()) {
+            Some(_) => Verdict::Drop(None),
+            None => self.0.judge(entry),
+        }
     }
 }
 
@@ -241,166 +318,4 @@ impl Counts {
         let Self { files, directories, symlinks, bytes: _ } = *self;
         files.saturating_add(directories).saturating_add(symlinks)
     }
-}
-
-/// A selection in the making.
-struct Survey<'r> {
-    selection: Selection<'r>,
-    /// Every directory above a kept entry.
-    above: HashSet<NameHash>,
-    /// Directories that the rules leave out, until all of `above` is known.
-    directories: Vec<(NameHash, Row)>,
-    /// What is named like a companion of a database, until all databases are known.
-    companions: Counts,
-    /// Whether the rules have left anything out.
-    left_out: bool,
-    /// Places of rules in the selection's list of them.
-    places: HashMap<&'r str, u32>,
-    /// The domain and the directory of the last kept entry: most are neighbours.
-    last: (Vec<u8>, Vec<u8>),
-}
-
-impl<'r> Survey<'r> {
-    fn new(select: &'r dyn Select) -> Self {
-        let selection = Selection {
-            select,
-            names: Names::default(),
-            parents: HashSet::new(),
-            databases: HashMap::new(),
-            kept: Counts::default(),
-            left_out: Counts::default(),
-            dropped: Vec::new(),
-            rules: Vec::new(),
-        };
-        Self {
-            selection,
-            above: HashSet::new(),
-            directories: Vec::new(),
-            companions: Counts::default(),
-            left_out: false,
-            places: HashMap::new(),
-            last: (Vec::new(), Vec::new()),
-        }
-    }
-
-    /// Judges every entry but companions of databases, whose databases are noted.
-    fn first(&mut self, seq: u64, entry: &Entry) {
-        self.note_database(entry);
-        let verdict = self.selection.select.judge(entry);
-        self.left_out |= !verdict.is_keep();
-        if let Some(database) = self.selection.names.database_of(entry) {
-            self.selection.databases.entry(database).or_default();
-            self.companions.add(entry);
-        } else {
-            self.settle(seq, entry, verdict);
-        }
-    }
-
-    /// Returns true when there are companions of databases and not everything is kept.
-    fn undecided(&self) -> bool {
-        self.left_out && self.companions != Counts::default()
-    }
-
-    /// Judges the companions. A database that stands after its companion was noted by the first
-    /// walk, and one that stands before it by this one.
-    fn second(&mut self, seq: u64, entry: &Entry) {
-        self.note_database(entry);
-        if self.selection.names.database_of(entry).is_some() {
-            let verdict = self.selection.judge_companion(entry);
-            let verdict = verdict.unwrap_or_else(|| self.selection.select.judge(entry));
-            self.settle(seq, entry, verdict);
-        }
-    }
-
-    /// Notes what a filter looks at, when an entry is a database with companions.
-    fn note_database(&mut self, entry: &Entry) {
-        let Selection { databases, names, .. } = &mut self.selection;
-        if databases.is_empty() || entry.kind != EntryKind::File {
-            return;
-        }
-        let name = names.hash(entry.domain.as_bytes(), entry.path.as_bytes());
-        if let Some(stamp) = databases.get_mut(&name) {
-            let Metadata { size_hint: size, modified, .. } = entry.metadata;
-            *stamp = Some(Stamp { size, modified });
-        }
-    }
-
-    fn settle(&mut self, seq: u64, entry: &Entry, verdict: Verdict<'r>) {
-        match verdict {
-            Verdict::Keep(_) => {
-                self.selection.kept.add(entry);
-                self.keep_above(entry);
-            }
-            Verdict::Drop(rule) => {
-                let row = Row { seq, id: entry.id, rule: rule.map(|rule| self.place(rule)) };
-                if entry.kind == EntryKind::Directory {
-                    let Selection { names, .. } = &self.selection;
-                    let name = names.hash(entry.domain.as_bytes(), entry.path.as_bytes());
-                    self.directories.push((name, row));
-                } else {
-                    self.selection.left_out.add(entry);
-                    self.selection.dropped.push(row);
-                }
-            }
-        }
-    }
-
-    /// Notes every directory above an entry, as far as they are not noted yet.
-    fn keep_above(&mut self, entry: &Entry) {
-        let domain = entry.domain.as_bytes();
-        let Some(mut path) = above(entry.path.as_bytes()) else { return };
-        if self.last.0 == domain && self.last.1 == path {
-            return;
-        }
-        self.last.0.clear();
-        self.last.0.extend_from_slice(domain);
-        self.last.1.clear();
-        self.last.1.extend_from_slice(path);
-        while self.above.insert(self.selection.names.hash(domain, path)) {
-            match above(path) {
-                Some(next) => path = next,
-                None => return,
-            }
-        }
-    }
-
-    fn place(&mut self, rule: &'r str) -> u32 {
-        let Selection { rules, .. } = &mut self.selection;
-        *self.places.entry(rule).or_insert_with(|| {
-            rules.push(rule);
-            u32::try_from(rules.len().saturating_sub(1)).unwrap_or(u32::MAX)
-        })
-    }
-
-    fn close(self) -> Selection<'r> {
-        let undecided = self.undecided();
-        let Self { mut selection, above, directories, companions, .. } = self;
-        for (name, row) in directories {
-            let counts = if above.contains(&name) {
-                selection.parents.insert(name);
-                &mut selection.kept
-            } else {
-                selection.dropped.push(row);
-                &mut selection.left_out
-            };
-            counts.directories = counts.directories.saturating_add(1);
-        }
-        selection.dropped.sort_unstable_by_key(|row| row.seq);
-        selection.dropped.shrink_to_fit();
-        selection.databases.retain(|_, stamp| undecided && stamp.is_some());
-        selection.databases.shrink_to_fit();
-        if !undecided {
-            selection.kept.join(companions);
-        }
-        selection
-    }
-}
-
-/// Returns the directory above a path, which is empty at the root of a domain.
-fn above(path: &[u8]) -> Option<&[u8]> {
-    if path.is_empty() {
-        return None;
-    }
-    let end = path.iter().rposition(|&b| b == b'/').unwrap_or(0);
-    path.get(..end)
 }

@@ -14,12 +14,14 @@ mod stager;
 mod tests;
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, Read, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bkp_bundle::{CatalogKind, CatalogWriter, RowPatch};
+use bkp_bundle::{
+    CatalogKind, CatalogWriteError, CatalogWriter, FinishedCatalog, RowPatch, ScratchPlace,
+};
 use bkp_core::{Entry, EntryKind, Sink};
 use bkp_crypto::{CbcWriter, ClassKeys, FileKey};
 use rustix::fs::{Mode, OFlags, openat};
@@ -147,7 +149,11 @@ impl BundleWriter {
         let staging = Staging::begin(target, false)?;
         let stager = Arc::new(BundleStager::new(&staging, kind, payloads, link));
         let catalog = match catalog {
-            CatalogForm::New(key) => Catalog::New { writer: CatalogWriter::new(kind), key },
+            CatalogForm::New(key) => {
+                // Beside what it becomes a part of: gone with it, and on the disk that has the room.
+                let writer = CatalogWriter::new(kind, ScratchPlace::opened(staging.tree()));
+                Catalog::New { writer, key }
+            }
             CatalogForm::Stored(bytes) => Catalog::Stored(bytes),
         };
         let summary = BundleSummary::default();
@@ -165,13 +171,27 @@ impl BundleWriter {
                 self.summary.late.push(Late { domain, path, error });
                 Ok(false)
             }
-            Err(source) => Err(not_made(self.kind, source)),
+            Err(source) => Err(RestoreError::of_catalog(self.kind, source)),
         }
     }
 }
 
-fn not_made(kind: CatalogKind, source: bkp_bundle::CatalogWriteError) -> RestoreError {
-    RestoreError::Catalog { name: kind.file_name(), source }
+impl RestoreError {
+    /// Tells why a new catalog cannot be made. Where the disk is at fault it is named, as it is for
+    /// every other file.
+    #[must_use]
+    pub fn of_catalog(kind: CatalogKind, source: CatalogWriteError) -> Self {
+        match source {
+            CatalogWriteError::Scratch(source) => scratch_failed(kind, "write", source),
+            source => Self::Catalog { name: kind.file_name(), source },
+        }
+    }
+}
+
+/// The scratch file has no name of its own.
+fn scratch_failed(kind: CatalogKind, action: &'static str, source: io::Error) -> RestoreError {
+    let path = format!("the scratch file of {}", kind.file_name());
+    RestoreError::system(action, Path::new(&path), source)
 }
 
 impl Sink for BundleWriter {
@@ -222,13 +242,14 @@ impl Sink for BundleWriter {
         let mut out = NewFile::create(&staging, kind.file_name())?;
         let written = match catalog {
             Catalog::New { writer, key } => {
-                let image = writer.finish().map_err(|source| not_made(kind, source))?;
+                let catalog = writer.finish().map_err(|e| RestoreError::of_catalog(kind, e))?;
                 match key {
                     Some(key) => {
                         let mut cipher = CbcWriter::new(&mut out, &key);
-                        cipher.write_all(&image).and_then(|()| cipher.finish().map(drop))
+                        let copied = copy(kind, &catalog, &mut cipher)?;
+                        copied.and_then(|()| cipher.finish().map(drop))
                     }
-                    None => out.write_all(&image),
+                    None => copy(kind, &catalog, &mut out)?,
                 }
             }
             Catalog::Stored(mut bytes) => io::copy(&mut bytes, &mut out).map(drop),
@@ -241,6 +262,26 @@ impl Sink for BundleWriter {
         }
         summary.path = staging.finish()?;
         Ok(summary)
+    }
+}
+
+/// Copies a new catalog. The error inside is that of `out`, and the one outside of the scratch.
+fn copy(
+    kind: CatalogKind,
+    catalog: &FinishedCatalog,
+    out: &mut dyn Write,
+) -> Result<io::Result<()>, RestoreError> {
+    let mut reader = catalog.reader();
+    loop {
+        let piece = reader.fill_buf().map_err(|error| scratch_failed(kind, "read", error))?;
+        if piece.is_empty() {
+            return Ok(Ok(()));
+        }
+        if let Err(error) = out.write_all(piece) {
+            return Ok(Err(error));
+        }
+        let len = piece.len();
+        reader.consume(len);
     }
 }
 

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bkp_core::{Domain, Entry, EntryKind, RelPath, Sink};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, openat};
 use rustix::io::Errno;
 
+use crate::beneath::NEW;
 use crate::names::{MAP, NameMap, Stored};
 use crate::{Naming, RestoreError, Staging};
 use links::{Late as LateWork, finish_tree};
@@ -177,9 +178,7 @@ impl ExtractStager {
     /// makes way.
     fn create_map(&self) -> Result<File, RestoreError> {
         let path = Path::new(MAP);
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = || openat(self.root(), MAP, flags, Mode::RUSR | Mode::WUSR);
+        let create = || openat(self.root(), MAP, NEW, Mode::RUSR | Mode::WUSR);
         let fd = match create() {
             Err(Errno::EXIST) => {
                 self.make_way(self.root(), MAP.as_bytes(), path)?;

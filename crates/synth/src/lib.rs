@@ -47,6 +47,6 @@ mod sizes;
 
 pub use content::{Content, Pools, Source};
 pub use device::SynthDevice;
-pub use plan::{Counts, Filler, Node, Plan, PlanError, Planned, Rows, SynthSpec};
+pub use plan::{Counts, Digests, Filler, Node, Plan, PlanError, Planned, Rows, SynthSpec};
 pub use seed::Seed;
 pub use sizes::SizeMix;

@@ -39,6 +39,8 @@ pub struct SynthSpec {
     pub rows: usize,
     /// What the rows are filled up with.
     pub filler: Filler,
+    /// Which files carry a digest.
+    pub digests: Digests,
     /// Whether files are zeros, but for those of known names.
     pub sparse: bool,
 }
@@ -47,8 +49,8 @@ impl SynthSpec {
     /// A thousand files of mixed sizes.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let (mix, filler) = (SizeMix::Mixed, Filler::Folders);
-        Self { seed, files: 1_000, total: None, mix, rows: 0, filler, sparse: false }
+        let (mix, filler, digests) = (SizeMix::Mixed, Filler::Folders, Digests::ByDomain);
+        Self { seed, files: 1_000, total: None, mix, rows: 0, filler, digests, sparse: false }
     }
 }
 
@@ -59,6 +61,15 @@ pub enum Filler {
     Folders,
     /// Regular files whose content is missing, as after a host left some out.
     MissingFiles,
+}
+
+/// Which files carry a digest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Digests {
+    /// Those of the domains whose files do on a device (FORMAT.md 2.6).
+    ByDomain,
+    /// All, so that every byte is proven by one.
+    All,
 }
 
 /// Why nothing can be planned.
@@ -89,6 +100,7 @@ pub struct Plan {
     links: usize,
     rows: usize,
     filler: Filler,
+    digests: Digests,
     sparse: bool,
 }
 
@@ -122,7 +134,7 @@ pub struct Planned {
     pub changed: i64,
     /// Creation, Unix time.
     pub born: i64,
-    /// Whether it is a file of a domain whose files carry a digest (FORMAT.md 2.6).
+    /// Whether it is a file that carries a digest.
     pub digest: bool,
     /// Extended attributes, names and values.
     pub xattrs: Vec<(String, Vec<u8>)>,
@@ -185,7 +197,7 @@ impl Plan {
     ///
     /// Fails when the spec contradicts itself or asks for too much.
     pub fn new(spec: &SynthSpec, keychain: Option<Vec<u8>>) -> Result<Self, PlanError> {
-        let SynthSpec { seed, files, total, mix, rows, filler, sparse } = *spec;
+        let SynthSpec { seed, files, total, mix, rows, filler, digests, sparse } = *spec;
         if files == 0 && total.is_some_and(|total| total > 0) {
             return Err(PlanError::NoFiles);
         }
@@ -197,7 +209,7 @@ impl Plan {
         let bytes: u64 = fixed.iter().map(|fixed| fixed.content.len() as u64).sum();
         let sizes = sizes::draw(seed, mix, files - fixed.len(), total.map(|total| total - bytes));
         let (places, links) = (Places::new(), files / FILES_A_LINK);
-        Ok(Self { seed, places, fixed, sizes, links, rows, filler, sparse })
+        Ok(Self { seed, places, fixed, sizes, links, rows, filler, digests, sparse })
     }
 
     /// Returns what everything follows from.
@@ -304,7 +316,7 @@ impl Plan {
             modified: CHANGED - spread,
             changed: CHANGED,
             born: CHANGED - 200_000,
-            digest: file && defaults.digest,
+            digest: file && (defaults.digest || self.digests == Digests::All),
             xattrs: Vec::new(),
         }
     }
@@ -369,7 +381,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Filler, Node, Plan, SynthSpec};
+    use super::{Counts, Digests, Filler, Node, Plan, SynthSpec};
 
     #[test]
     fn rows_are_as_many_as_asked_for() {
@@ -400,6 +412,23 @@ mod tests {
         let padded: u64 = lens.map(|len| len + 16 - len % 16).sum();
         let counts = plan.counts();
         assert_eq!((counts.bytes, counts.padded_bytes), (3 << 20, padded));
+    }
+
+    #[test]
+    fn digests_are_of_some_domains_or_of_all_files() {
+        for digests in [Digests::ByDomain, Digests::All] {
+            let plan = Plan::new(&SynthSpec { digests, ..SynthSpec::new(3) }, None).unwrap();
+            let (mut with, mut without) = (0, 0);
+            for planned in plan.rows() {
+                match (planned.node, planned.digest) {
+                    (Node::File(_), true) => with += 1,
+                    (Node::File(_), false) => without += 1,
+                    (_, digest) => assert!(!digest, "{}", planned.path),
+                }
+            }
+            assert!(with > 100, "{with}");
+            assert_eq!(without > 100, digests == Digests::ByDomain, "{without}");
+        }
     }
 
     #[test]

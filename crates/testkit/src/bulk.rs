@@ -23,7 +23,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use aes::cipher::{Array, BlockModeEncrypt, KeyIvInit};
-use bkp_synth::{Filler, Plan, PlanError, Planned, SizeMix, SynthSpec};
+use bkp_synth::{Digests, Filler, Plan, PlanError, Planned, SizeMix, SynthSpec};
 use rusqlite::Connection;
 
 use crate::cipher::pad;
@@ -218,7 +218,8 @@ impl BulkSpec {
         if sparse && self.encryption.is_some() {
             return Err(invalid("ciphertext is never sparse"));
         }
-        let spec = SynthSpec { seed, files, total, mix, rows, filler, sparse };
+        let spec =
+            SynthSpec { seed, files, total, mix, rows, filler, digests: Digests::ByDomain, sparse };
         let keychain = self.keychain.then(|| keychain(Seed(seed)));
         Plan::new(&spec, keychain).map_err(|error| match error {
             PlanError::Database(error) => sqlite(error),

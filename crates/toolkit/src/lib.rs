@@ -86,9 +86,9 @@ pub use list::{TreeSize, known_roots, list_backups, tree_size};
 pub use locate::{LocateError, Located, locate};
 pub use managed::{AppListing, ManagementFacts, ProfileListing, apps, profiles, stored_info_plist};
 pub use rewrite::{
-    EncryptOptions, InsideSource, KeychainFate, PackSelection, RekeyOptions, RewriteError,
-    RewriteOptions, Rewritten, SourceKeybagError, check_destination, check_pack, decrypt, encrypt,
-    filter, plan_pack, rekey,
+    EncryptOptions, InsideSource, KeychainFate, LookAhead, PackSelection, RekeyOptions,
+    RewriteError, RewriteOptions, Rewritten, SourceKeybagError, check_destination, check_pack,
+    choose, decrypt, encrypt, filter, filter_ahead, plan_pack, rekey,
 };
 pub use staging::{
     Given, GivenError, GivenFiles, LeftOut, Reported, StagedRecordError, StagingRows,

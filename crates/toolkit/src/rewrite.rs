@@ -9,18 +9,19 @@
 //! decrypt   in plaintext           made anew          under the empty password
 //! ```
 //!
-//! All of them write one kind of thing the same way, so they share one walk of the catalog that
-//! looks ahead, one run, and one account of what became of the bundle.
+//! All of them write one kind of thing the same way, so they share one look ahead, one run, and
+//! one account of what became of the bundle. The catalog is walked for the run, and before it for
+//! a selection or, where payloads are encrypted or decrypted, for the longest files.
 
 mod apps;
 mod decrypt;
 mod encrypt;
 mod filter;
 mod left_behind;
+mod look_ahead;
 mod pack;
 mod plists;
 mod rekey;
-mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -34,16 +35,16 @@ use bkp_core::{
     Severity,
 };
 use bkp_crypto::{KeybagError, RandomError, ReissueError, UnlockError};
-use bkp_restore::{BundlePlan, BundleSummary, BundleWriter, RestoreError};
+use bkp_restore::{BundlePlan, BundleSummary, BundleWriter, CatalogForm, RestoreError};
 
 pub use decrypt::{KeychainFate, decrypt};
 pub use encrypt::{EncryptOptions, encrypt};
-pub use filter::filter;
+pub use filter::{filter, filter_ahead};
+pub use look_ahead::{LookAhead, choose};
 pub use pack::{PackSelection, check_pack, plan_pack};
 pub use rekey::{RekeyOptions, rekey};
 
 use left_behind::{foreign_files, stored_payloads};
-use walk::Walk;
 
 /// Where a bundle is written and how.
 #[derive(Clone, Debug)]
@@ -78,6 +79,9 @@ pub struct Rewritten {
     /// Payloads in the source's folder that no row names, and that were not taken over. Not told
     /// of a bundle that is only a part of its source.
     pub orphan_blobs: u64,
+    /// SHA-256 of the source's catalog as it is stored, where the run has read all of it: where
+    /// the bundle has the same.
+    pub source_catalog_sha256: Option<[u8; 32]>,
     /// What became of the keychain's items, where a bundle was decrypted and its keychain can be
     /// read.
     pub keychain: Option<KeychainFate>,
@@ -195,7 +199,7 @@ fn is_finished(backup: &Backup<Unlocked>) -> bool {
 fn write(
     backup: &Backup<Unlocked>,
     select: &dyn Select,
-    walk: Walk,
+    ahead: LookAhead,
     plan: BundlePlan,
     options: &RewriteOptions,
     monitor: &dyn Monitor,
@@ -205,7 +209,8 @@ fn write(
     if let Some(threads) = *threads {
         run.threads = threads;
     }
-    let Walk { longest, apps, .. } = walk;
+    let LookAhead { longest, apps, .. } = ahead;
+    let same_catalog = matches!(plan.catalog, CatalogForm::Stored(_));
     let sink = BundleWriter::create(target, plan).map_err(RunError::Sink)?;
     let report =
         bkp_core::run_longest_first(backup, select, &Identity, sink, longest, &run, monitor)?;
@@ -227,6 +232,7 @@ fn write(
         _ => 0,
     };
     let summary = Rewritten {
+        source_catalog_sha256: same_catalog.then_some(summary.catalog_sha256),
         bundle: summary,
         restorable,
         applications_left_out,

@@ -11,6 +11,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
+
 use super::MAGIC;
 use crate::plist_tree::Node;
 
@@ -22,7 +24,7 @@ const USUAL: usize = 64;
 pub(crate) fn write(root: &Node<'_>) -> Vec<u8> {
     let mut numbering = Numbering {
         objects: Vec::with_capacity(USUAL),
-        known: HashMap::with_capacity(USUAL),
+        known: HashMap::with_capacity_and_hasher(USUAL, RandomState::default()),
         references: Vec::with_capacity(USUAL),
         spans: Vec::new(),
     };
@@ -82,7 +84,9 @@ enum Identity<'n> {
 
 struct Numbering<'n> {
     objects: Vec<Object<'n>>,
-    known: HashMap<Identity<'n>, usize>,
+    /// Most of the time that writing takes is spent here. The keys are drawn for each run, so that
+    /// no file can be made to collide.
+    known: HashMap<Identity<'n>, usize, RandomState>,
     /// The references of all containers.
     references: Vec<usize>,
     /// Which of them are those of each container, in the order of the containers.
@@ -251,10 +255,16 @@ fn width(value: u64) -> usize {
     }
 }
 
-/// Writes the last `width` bytes of a number.
+/// Writes the last 1, 2, 4 or 8 bytes of a number.
 fn push_be(out: &mut Vec<u8>, value: u64, width: usize) {
     let bytes = value.to_be_bytes();
-    out.extend_from_slice(bytes.get(bytes.len().saturating_sub(width)..).unwrap_or(&bytes));
+    // Lengths that are known when this is compiled need no call.
+    match (width, bytes) {
+        (1, [.., a]) => out.push(a),
+        (2, [.., a, b]) => out.extend_from_slice(&[a, b]),
+        (4, [.., a, b, c, d]) => out.extend_from_slice(&[a, b, c, d]),
+        _ => out.extend_from_slice(&bytes),
+    }
 }
 
 fn to_u64(n: usize) -> u64 {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -7,9 +8,9 @@ use bkp_crypto::{Passphrase, SecretString, WrappedFileKey};
 use bkp_testkit::cases;
 use rusqlite::Connection;
 
-use super::{CatalogImage, CatalogKind, CatalogWriteError, CatalogWriter, carries_digest};
+use super::{CatalogKind, CatalogWriteError, CatalogWriter, FinishedCatalog, carries_digest};
 use crate::testing::shared;
-use crate::{Catalog, Limits, MbFile, Opened, Patch, RowPatch, Storage};
+use crate::{Catalog, Limits, MbFile, Opened, Patch, RowPatch, ScratchPlace, Storage};
 
 fn entries(catalog: &Catalog) -> Vec<Entry> {
     catalog.records().map(|record| record.unwrap().into()).collect()
@@ -31,16 +32,28 @@ fn real(bundle: &str) -> Option<Vec<Entry>> {
     Some(entries(opened.catalog().unwrap()))
 }
 
-fn write(kind: CatalogKind, entries: &[Entry]) -> CatalogImage {
-    let mut writer = CatalogWriter::new(kind);
+fn writer(kind: CatalogKind) -> CatalogWriter {
+    CatalogWriter::new(kind, ScratchPlace::folder(std::env::temp_dir()))
+}
+
+/// Returns all bytes of a catalog.
+fn bytes(catalog: &FinishedCatalog) -> Vec<u8> {
+    let mut image = Vec::new();
+    catalog.reader().read_to_end(&mut image).unwrap();
+    assert_eq!(catalog.len(), image.len() as u64);
+    image
+}
+
+fn write(kind: CatalogKind, entries: &[Entry]) -> Vec<u8> {
+    let mut writer = writer(kind);
     for entry in entries {
         writer.push(entry, &RowPatch::default()).unwrap();
     }
-    writer.finish().unwrap()
+    bytes(&writer.finish().unwrap())
 }
 
 /// Reads an image back as part of a bundle that is not encrypted.
-fn read(kind: CatalogKind, image: &CatalogImage) -> Vec<Entry> {
+fn read(kind: CatalogKind, image: &[u8]) -> Vec<Entry> {
     let version = if kind == CatalogKind::Db { "10.0" } else { "9.1" };
     let manifest = bkp_testkit::binary_plist(&bkp_testkit::PlistValue::dict([
         ("Version", bkp_testkit::PlistValue::text(version)),
@@ -160,7 +173,7 @@ fn real_records_change_and_change_back() {
     let Some(entries) = real("ios9.3-encrypted-mbdb") else { return };
     let path = shared("bundles/ios9.3-encrypted-mbdb/Manifest.mbdb").unwrap();
     let original = std::fs::read(path).unwrap();
-    let mut there = CatalogWriter::new(CatalogKind::Mbdb);
+    let mut there = writer(CatalogKind::Mbdb);
     let patch = RowPatch {
         key: Patch::Set(key(2)),
         digest: Patch::Remove,
@@ -173,9 +186,9 @@ fn real_records_change_and_change_back() {
     }
     let mbdb = crate::Mbdb::parse(&original).unwrap();
     let before: Vec<_> = mbdb.records().map(Result::unwrap).collect();
-    let image = there.finish().unwrap();
+    let image = bytes(&there.finish().unwrap());
     let changed = read(CatalogKind::Mbdb, &image);
-    let mut back = CatalogWriter::new(CatalogKind::Mbdb);
+    let mut back = writer(CatalogKind::Mbdb);
     for (entry, before) in changed.iter().zip(&before) {
         assert_eq!((entry.metadata.size_hint, entry.metadata.inode), (u64::MAX, 3));
         assert_eq!((entry.digest, entry.protection), (None, Some(ProtectionClass(2))));
@@ -191,7 +204,7 @@ fn real_records_change_and_change_back() {
         };
         back.push(entry, &patch).unwrap();
     }
-    assert_eq!(*back.finish().unwrap(), *original);
+    assert_eq!(bytes(&back.finish().unwrap()), original);
 }
 
 /// From one form to the other and back nothing is lost: no key, no attribute.
@@ -251,7 +264,7 @@ fn rows_are_made_of_fields() {
         let link = entry("HomeDomain", "a/l", EntryKind::symlink(b"x\xff").unwrap());
         let odd = entry("HomeDomain", b"a/\xff\xfe", EntryKind::File);
         let wide = entry("HomeDomain", "a/\u{4e2d}\u{1f600}", EntryKind::Directory);
-        let mut writer = CatalogWriter::new(kind);
+        let mut writer = writer(kind);
         let patch = RowPatch {
             key: Patch::Set(key(3)),
             digest: Patch::Set([4; 20]),
@@ -263,7 +276,7 @@ fn rows_are_made_of_fields() {
         for entry in [&link, &odd, &wide] {
             writer.push(entry, &RowPatch::default()).unwrap();
         }
-        let found = read(kind, &writer.finish().unwrap());
+        let found = read(kind, &bytes(&writer.finish().unwrap()));
         assert_eq!(found.len(), 4);
         let is = find(&found, &file);
         assert_eq!((&is.path, &is.kind), (&file.path, &file.kind));
@@ -280,7 +293,7 @@ fn rows_are_made_of_fields() {
 #[test]
 fn a_row_that_cannot_be_written_costs_only_itself() {
     for kind in [CatalogKind::Db, CatalogKind::Mbdb] {
-        let mut writer = CatalogWriter::new(kind);
+        let mut writer = writer(kind);
         let first = entry("HomeDomain", "a", EntryKind::File);
         let mut twin = entry("HomeDomain", "b", EntryKind::File);
         twin.id = first.id;
@@ -299,14 +312,14 @@ fn a_row_that_cannot_be_written_costs_only_itself() {
         assert!(error.is_row(), "{error:?}");
         broken.raw = None;
         writer.push(&broken, &patch).unwrap();
-        let found = read(kind, &writer.finish().unwrap());
+        let found = read(kind, &bytes(&writer.finish().unwrap()));
         assert_eq!(found.iter().map(|entry| entry.id).collect::<Vec<_>>(), [first.id, broken.id]);
     }
 }
 
 #[test]
 fn what_an_mbdb_has_no_room_for_is_refused() {
-    let mut writer = CatalogWriter::new(CatalogKind::Mbdb);
+    let mut writer = writer(CatalogKind::Mbdb);
     let mut file = entry("HomeDomain", "a", EntryKind::File);
     file.protection = Some(ProtectionClass(256));
     let error = writer.push(&file, &RowPatch::default()).unwrap_err();
@@ -325,7 +338,7 @@ fn what_an_mbdb_has_no_room_for_is_refused() {
     file.metadata.modified = -1;
     file.metadata.born = i64::MAX;
     writer.push(&file, &RowPatch::default()).unwrap();
-    let found = read(CatalogKind::Mbdb, &writer.finish().unwrap());
+    let found = read(CatalogKind::Mbdb, &bytes(&writer.finish().unwrap()));
     let metadata = &found[0].metadata;
     assert_eq!((metadata.modified, metadata.born), (0, u32::MAX.into()));
 }

@@ -32,12 +32,21 @@ struct Columns<'row> {
     file: ValueRef<'row>,
 }
 
+impl Columns<'_> {
+    fn len(&self) -> u64 {
+        let Self { row: _, id, domain, path, flags, file } = *self;
+        let len = |value| u64::try_from(text(value).unwrap_or_default().len()).unwrap_or(u64::MAX);
+        [id, domain, path, flags, file].into_iter().map(len).fold(0, u64::saturating_add)
+    }
+}
+
 impl<'db> RowReader<'db> {
     pub(super) fn new(cells: Option<&'db LegacyCells>) -> Self {
         Self { cells, domains: HashMap::new() }
     }
 
-    pub(super) fn read(&mut self, row: &Row<'_>) -> Result<BundleRecord, BundleError> {
+    /// Reads a row. Returns how many bytes its columns have, too.
+    pub(super) fn read(&mut self, row: &Row<'_>) -> (Result<BundleRecord, BundleError>, u64) {
         let column = |i| row.get_ref(i).unwrap_or(ValueRef::Null);
         let columns = Columns {
             row: row.get(0).unwrap_or_default(),
@@ -47,11 +56,12 @@ impl<'db> RowReader<'db> {
             flags: column(4),
             file: column(5),
         };
-        self.record(&columns).map_err(|fault| {
+        let record = self.record(&columns).map_err(|fault| {
             let spelled = |value| text(value).unwrap_or_default().into();
             let (domain, path) = (spelled(columns.domain), spelled(columns.path));
             RowError { row: columns.row, domain, path, fault }.into()
-        })
+        });
+        (record, columns.len())
     }
 
     fn record(&mut self, columns: &Columns<'_>) -> Result<BundleRecord, RowFault> {
@@ -166,12 +176,6 @@ fn describe(entry: &mut Entry, file: &MbFile<'_>) {
     };
     entry.protection = file.protection_class.map(ProtectionClass);
     entry.digest = file.digest.and_then(|digest| digest.try_into().ok());
-}
-
-/// Counts the bytes of a row's columns.
-pub(super) fn len(row: &Row<'_>) -> u64 {
-    let column = |i| row.get_ref(i).ok().and_then(text).unwrap_or_default().len();
-    (1..=5).map(|i| u64::try_from(column(i)).unwrap_or(u64::MAX)).fold(0, u64::saturating_add)
 }
 
 /// Text, or bytes where some writer stored a blob.

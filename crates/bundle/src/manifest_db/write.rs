@@ -1,98 +1,147 @@
 //! `Manifest.db`, written as a device leaves it.
 //!
 //! ```text
-//! page 1   header: WAL mode, auto-vacuum incremental, user_version 2 │ schema
-//! page 2   pointer map
-//! page 3…  roots of Files, its own index, three more, Properties, its own index; then all else
+//! page 1   header: WAL mode, auto-vacuum incremental, user_version 2 │ schema      template
+//! page 2   pointer map, and so every 820th                                         pages
+//! page 3…  roots of Files, its own index, three more, Properties, its own index
+//! page 10… leaves and inner pages of Files as they fill up, long rows' overflow    btree, page, record
+//!          the same of each index, from its sorted texts                           sort, domains
 //! ```
 //!
-//! The database is built in memory and nothing of it is ever on a disk: what SQLite sorts for an
-//! index stays in memory as well. Source: FORMAT.md 2.1 and 2.2.
+//! Schema, order, roots and header are SQLite's: it makes an empty database in memory. The pages of
+//! rows and indexes are made here and not by SQLite, which can build a database in memory, where it
+//! takes the catalog twice beside the source's, or on a disk, where it leaves plaintext. Here pages
+//! leave memory as they fill up, encrypted (`scratch`), and what stays is some forty bytes a row:
+//! the ids, that none comes twice, and the number of each row's domain. Rows come in the order of
+//! their numbers and index entries are sorted, so no page is ever touched again.
+//!
+//! Source: FORMAT.md 2.1 and 2.2; "Database File Format" of the SQLite documentation.
 
-use bkp_core::{Entry, EntryKind};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, MAIN_DB, serialize};
+mod btree;
+mod domains;
+mod page;
+mod pages;
+mod record;
+mod sort;
+mod template;
+#[cfg(test)]
+mod tests;
 
-use crate::catalog_writer::{CatalogImage, CatalogWriteError};
+use std::io;
 
-/// Page size and auto-vacuum are fixed by the first table, so they come before it. There is
-/// nothing to roll back to: a catalog that fails is thrown away.
-const BEGIN: &str = "
-    PRAGMA page_size = 4096;
-    PRAGMA encoding = 'UTF-8';
-    PRAGMA auto_vacuum = INCREMENTAL;
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
-    PRAGMA temp_store = MEMORY;
-    PRAGMA user_version = 2;
-    CREATE TABLE Files (fileID TEXT PRIMARY KEY, domain TEXT, relativePath TEXT, flags INTEGER, file BLOB);
-    BEGIN";
-/// An index that is built from the rows at once is faster, and smaller, than one that grows. With
-/// auto-vacuum SQLite keeps roots at the front of the file, whatever was there before.
-const END: &str = "
-    CREATE INDEX FilesDomainIdx ON Files(domain);
-    CREATE INDEX FilesRelativePathIdx ON Files(relativePath);
-    CREATE INDEX FilesFlagsIdx ON Files(flags);
-    CREATE TABLE Properties (key TEXT PRIMARY KEY, value BLOB);
-    COMMIT";
-/// A constraint that fails in the middle of an insert could not be undone without a journal. This
-/// way SQLite looks for the id before it writes anything.
-const INSERT: &str = "INSERT OR IGNORE INTO Files VALUES (?1, ?2, ?3, ?4, ?5)";
+use btree::Tree;
+use domains::Domains;
+use pages::Pages;
+use record::{Cell, integer_entry, text_entry};
+use sort::Sorter;
+use template::Template;
+
+use crate::catalog_writer::FileIds;
+use crate::scratch::ScratchPlace;
+
+pub(crate) use pages::{Database, Position};
+pub(crate) use record::Row;
 
 /// A catalog while it grows.
 #[derive(Debug)]
 pub(crate) struct DbWriter {
-    db: Connection,
+    template: Template,
+    pages: Pages,
+    files: Tree,
+    domains: Domains,
+    paths: Sorter,
+    /// The last row.
+    rows: u32,
+    record: Vec<u8>,
+    cell: Cell,
 }
 
 impl DbWriter {
-    pub(crate) fn new() -> Result<Self, CatalogWriteError> {
-        let begin = || {
-            let db = Connection::open_in_memory()?;
-            db.execute_batch(BEGIN)?;
-            Ok(Self { db })
-        };
-        begin().map_err(CatalogWriteError::Database)
+    pub(crate) fn new(place: &ScratchPlace) -> rusqlite::Result<Self> {
+        let template = Template::new()?;
+        let pages = Pages::new(&template, place.clone());
+        Ok(Self::of(template, pages, place))
     }
 
-    /// Adds a row with this MBFile blob. False when there is one of its id.
-    pub(crate) fn push(&mut self, entry: &Entry, blob: &[u8]) -> Result<bool, CatalogWriteError> {
-        let flags = match entry.kind {
-            EntryKind::Directory => 2,
-            EntryKind::Symlink(_) => 4,
-            _ => 1,
-        };
-        let id = entry.id.to_hex();
-        // Names are text whatever their bytes are, so that they come back as they were.
-        let text = |bytes| ToSqlOutput::Borrowed(ValueRef::Text(bytes));
-        let insert = || {
-            let mut insert = self.db.prepare_cached(INSERT)?;
-            insert.execute([
-                text(&id),
-                text(entry.domain.as_bytes()),
-                text(entry.path.as_bytes()),
-                ToSqlOutput::Owned(Value::Integer(flags)),
-                ToSqlOutput::Borrowed(ValueRef::Blob(blob)),
-            ])
-        };
-        insert().map(|rows| rows == 1).map_err(CatalogWriteError::Database)
-    }
-
-    /// Returns the whole file.
-    pub(crate) fn finish(self) -> Result<CatalogImage, CatalogWriteError> {
-        let Self { mut db } = self;
-        let finish = |db: &mut Connection| {
-            db.execute_batch(END)?;
-            Ok(match db.serialize(MAIN_DB)? {
-                serialize::Data::Owned(image) => CatalogImage::sqlite(image),
-                serialize::Data::Shared(image) => CatalogImage::bytes(image.to_vec()),
-            })
-        };
-        let mut image = finish(&mut db).map_err(CatalogWriteError::Database)?;
-        // A device's database is in WAL mode, which one in memory cannot be.
-        if let Some(versions) = image.as_mut_bytes().get_mut(18..20) {
-            versions.fill(2);
+    fn of(template: Template, pages: Pages, place: &ScratchPlace) -> Self {
+        Self {
+            files: Tree::table(template.files),
+            template,
+            pages,
+            domains: Domains::new(place.clone()),
+            paths: Sorter::new(place.clone()),
+            rows: 0,
+            record: Vec::new(),
+            cell: Cell::default(),
         }
-        Ok(image)
+    }
+
+    /// Adds a row. Its id must be one that no other row has, and is given again, with all others,
+    /// when the catalog [ends](Self::finish).
+    pub(crate) fn push(&mut self, row: &Row<'_>, number: u32) -> io::Result<()> {
+        let Self { template: _, pages, files, domains, paths, rows, record, cell } = self;
+        row.record(record);
+        cell.row(pages, number, record)?;
+        files.row(pages, *rows, cell)?;
+        domains.push(row.domain, row.flags, number)?;
+        paths.push(row.path, number)?;
+        *rows = number;
+        Ok(())
+    }
+
+    /// Builds the indexes and ends the database.
+    pub(crate) fn finish(self, ids: FileIds) -> io::Result<Database> {
+        let Self { template, mut pages, files, domains, paths, .. } = self;
+        files.finish(&mut pages)?;
+        let mut index = Index::new(&mut pages, template.ids);
+        ids.drain(|id, row| index.text(&id.to_hex(), row))?;
+        index.finish()?;
+        let mut index = Index::new(&mut pages, template.paths);
+        paths.drain(|path, row| index.text(path, row))?;
+        index.finish()?;
+        let mut index = Index::new(&mut pages, template.flags);
+        for flags in [1, 2, 4] {
+            domains.rows_of(flags).try_for_each(|row| index.integer(flags, row))?;
+        }
+        index.finish()?;
+        let mut index = Index::new(&mut pages, template.domains);
+        domains.drain(|domain, row| index.text(domain, row))?;
+        index.finish()?;
+        Ok(pages.finish())
+    }
+}
+
+/// An index while it grows.
+struct Index<'p> {
+    pages: &'p mut Pages,
+    tree: Tree,
+    record: Vec<u8>,
+    cell: Cell,
+}
+
+impl<'p> Index<'p> {
+    fn new(pages: &'p mut Pages, root: u32) -> Self {
+        Self { pages, tree: Tree::index(root), record: Vec::new(), cell: Cell::default() }
+    }
+
+    fn text(&mut self, text: &[u8], row: u32) -> io::Result<()> {
+        text_entry(&mut self.record, text, row);
+        self.entry()
+    }
+
+    fn integer(&mut self, value: u8, row: u32) -> io::Result<()> {
+        integer_entry(&mut self.record, value, row);
+        self.entry()
+    }
+
+    fn entry(&mut self) -> io::Result<()> {
+        let Self { pages, tree, record, cell } = self;
+        cell.entry(pages, record)?;
+        tree.entry(pages, cell)
+    }
+
+    fn finish(self) -> io::Result<()> {
+        let Self { pages, tree, .. } = self;
+        tree.finish(pages)
     }
 }

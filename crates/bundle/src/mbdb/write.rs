@@ -9,10 +9,13 @@ use super::{MAGIC, MbdbRecord, NULL, VERSION, parse_record};
 use crate::catalog_writer::CatalogWriteError;
 use crate::mbfile;
 use crate::row_patch::RowPatch;
+use crate::scratch::{KEEP, Scratch, ScratchPlace};
 
 /// A catalog while it grows.
 #[derive(Debug)]
 pub(crate) struct MbdbWriter {
+    written: Scratch,
+    /// The record that is being made, behind the header if it is the first.
     bytes: Vec<u8>,
 }
 
@@ -41,12 +44,22 @@ struct Fields<'r> {
 }
 
 impl MbdbWriter {
-    pub(crate) fn new() -> Self {
-        Self { bytes: [MAGIC.as_slice(), &VERSION].concat() }
+    pub(crate) fn new(place: ScratchPlace) -> Self {
+        let bytes = [MAGIC.as_slice(), &VERSION].concat();
+        Self { written: Scratch::new(place, KEEP), bytes }
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.bytes
+    /// Passes on the record that is made.
+    fn commit(&mut self) -> Result<(), CatalogWriteError> {
+        self.written.append(&self.bytes).map_err(CatalogWriteError::Scratch)?;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// Ends the catalog.
+    pub(crate) fn finish(mut self) -> Result<Scratch, CatalogWriteError> {
+        self.commit()?;
+        Ok(self.written)
     }
 
     /// Adds a record as it is, but for what is to change.
@@ -58,7 +71,7 @@ impl MbdbWriter {
         let record = parse_record(raw).map_err(CatalogWriteError::Record)?;
         if patch.is_noop() {
             self.bytes.extend_from_slice(raw);
-            return Ok(());
+            return self.commit();
         }
         let RowPatch { key, digest, size, inode, protection } = patch;
         let key = key.as_ref().map(WrappedFileKey::to_bytes);
@@ -88,7 +101,7 @@ impl MbdbWriter {
         }
         self.bytes.push(record.xattrs.left);
         self.bytes.extend_from_slice(record.xattrs.bytes);
-        Ok(())
+        self.commit()
     }
 
     /// Adds a record made of fields.
@@ -129,10 +142,13 @@ impl MbdbWriter {
                 string(bytes, Some(value), "an extended attribute")
             })
         });
-        if pushed.is_err() {
-            self.bytes.truncate(begun);
+        match pushed {
+            Ok(()) => self.commit(),
+            Err(error) => {
+                self.bytes.truncate(begun);
+                Err(error)
+            }
         }
-        pushed
     }
 }
 

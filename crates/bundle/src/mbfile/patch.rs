@@ -240,7 +240,7 @@ impl<'a> Archive<'a> {
         } else if root.iter().all(known) {
             root.push(pair);
             let order = order_of(root.iter().map(|(key, _)| key.as_ref()));
-            root.sort_by_key(|(key, _)| place(order, key));
+            root.sort_by_cached_key(|(key, _)| place(order, key));
         } else {
             let mut runs = into_runs(root);
             runs.push(vec![pair]);
@@ -385,7 +385,7 @@ fn from_runs(mut runs: Vec<Vec<Pair<'_>>>) -> Vec<Pair<'_>> {
     let keys = runs.iter().flatten().map(|(key, _)| key.as_ref());
     let order = order_of(keys);
     // Unknown keys at the front have no place, which sorts before all others.
-    runs.sort_by_key(|run| run.first().and_then(|(key, _)| place(order, key)));
+    runs.sort_by_cached_key(|run| run.first().and_then(|(key, _)| place(order, key)));
     runs.into_iter().flatten().collect()
 }
 

@@ -37,6 +37,11 @@ impl<'a> BinaryWalk<'a> {
         self.offset
     }
 
+    /// Returns how many items the innermost container has.
+    pub(super) fn items(&self) -> usize {
+        self.stack.last().map_or(0, |frame| frame.values.len())
+    }
+
     pub(super) fn next(&mut self) -> Result<Option<Event<'a>>, PlistError> {
         let reference = match self.stack.last_mut() {
             None => match self.root.take() {

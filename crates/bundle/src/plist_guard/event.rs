@@ -144,6 +144,15 @@ impl<'a> Events<'a> {
         }
     }
 
+    /// Returns how many items are in the container that has just begun, if that is known. They are
+    /// paid for, so there may be room made for them.
+    pub(crate) fn items(&self) -> usize {
+        match self {
+            Self::Binary(walk) => walk.items(),
+            Self::Xml(_) => 0,
+        }
+    }
+
     pub(crate) fn format(&self) -> Format {
         match self {
             Self::Binary(_) => Format::Binary,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bkp_toolkit::archive::{ArchiveError, MemberName, PackPlan};
-use bkp_toolkit::bundle::{Bundle, Catalog, Opened};
+use bkp_toolkit::bundle::{Bundle, Catalog, Opened, ScratchPlace};
 use bkp_toolkit::core::{FileId, RunError};
 use bkp_toolkit::policy::{Rules, Selection};
 use bkp_toolkit::restore::RunCounts;
@@ -41,6 +41,7 @@ impl<'r> Contents<'r> {
         bundle: &Arc<Bundle>,
         rules: &'r Rules,
         password: &PasswordArgs,
+        scratch: ScratchPlace,
         ui: &Ui,
         progress: &Progress<'_>,
     ) -> Result<Self, CommandError> {
@@ -57,7 +58,7 @@ impl<'r> Contents<'r> {
         contents.tell_foreign(progress);
         match rules.keep_everything() {
             true => contents.whole(bundle, password, ui, progress)?,
-            false => contents.chosen(bundle, rules, password, ui, progress)?,
+            false => contents.chosen(bundle, rules, password, scratch, ui, progress)?,
         }
         Ok(contents)
     }
@@ -119,13 +120,14 @@ impl<'r> Contents<'r> {
         bundle: &Arc<Bundle>,
         rules: &'r Rules,
         password: &PasswordArgs,
+        scratch: ScratchPlace,
         ui: &Ui,
         progress: &Progress<'_>,
     ) -> Result<(), CommandError> {
         let backup = open::unlocked(bundle.open_catalog()?, password, ui, progress)?;
         self.damaged_keys = damaged_keys(&backup);
         let selection = Selection::of_source(&backup, rules)?;
-        let report = plan_pack(&backup, &selection, &mut self.plan, progress);
+        let report = plan_pack(&backup, &selection, &mut self.plan, scratch, progress);
         let report = report.map_err(|error| failed(error, ui))?;
         self.counts = (&report).into();
         self.catalog_checked = true;

@@ -26,7 +26,9 @@ pub(super) struct Feed<R, T, S, K> {
     batch_bytes: u64,
     /// Places of entries that were chosen and not settled, in catalog order.
     order: VecDeque<u64>,
-    /// Results that came before their turn.
+    /// What became of each of them, as far as that is known.
+    settled: VecDeque<Option<Done<T, S, K>>>,
+    /// Results of files that were fetched before the catalog came to them: a few.
     early: HashMap<u64, Done<T, S, K>>,
 }
 
@@ -38,6 +40,7 @@ impl<R: AsRef<Entry>, T, S: Fault, K: Fault> Feed<R, T, S, K> {
             batch: Batch::new(),
             batch_bytes: 0,
             order: VecDeque::new(),
+            settled: VecDeque::new(),
             early: HashMap::new(),
         }
     }
@@ -45,6 +48,16 @@ impl<R: AsRef<Entry>, T, S: Fault, K: Fault> Feed<R, T, S, K> {
     /// Says that the entry at this place in the catalog will be settled next after those before.
     pub(super) fn expect(&mut self, seq: u64) {
         self.order.push_back(seq);
+        self.settled.push_back(self.early.remove(&seq));
+    }
+
+    /// Puts a result in its place.
+    fn settle(&mut self, done: Done<T, S, K>) {
+        let place = self.order.binary_search(&done.seq);
+        match place.ok().and_then(|at| self.settled.get_mut(at)) {
+            Some(slot) => *slot = Some(done),
+            None => drop(self.early.insert(done.seq, done)),
+        }
     }
 
     /// Queues a record, which may wait for its batch to fill.
@@ -79,10 +92,14 @@ impl<R: AsRef<Entry>, T, S: Fault, K: Fault> Feed<R, T, S, K> {
     /// way, waits for it.
     pub(super) fn next(&mut self, wait: bool) -> Result<Option<Done<T, S, K>>, WorkersGone> {
         loop {
-            let Some(&seq) = self.order.front() else { return Ok(None) };
-            if let Some(done) = self.early.remove(&seq) {
-                self.order.pop_front();
-                return Ok(Some(done));
+            match self.settled.front_mut().map(Option::take) {
+                None => return Ok(None),
+                Some(None) => {}
+                Some(done) => {
+                    self.order.pop_front();
+                    self.settled.pop_front();
+                    return Ok(done);
+                }
             }
             let wait = wait || self.order.len() >= WINDOW;
             if wait {
@@ -95,7 +112,7 @@ impl<R: AsRef<Entry>, T, S: Fault, K: Fault> Feed<R, T, S, K> {
             } else {
                 return Ok(None);
             };
-            self.early.extend(arrived.into_iter().map(|done| (done.seq, done)));
+            arrived.into_iter().for_each(|done| self.settle(done));
         }
     }
 }

@@ -39,6 +39,11 @@ pub(super) fn compress(states: &mut [[u32; LANES]; 5], blocks: &[&[Block]; LANES
     }
 }
 
+/// What stands between rounds. There are too few registers to work ahead.
+macro_rules! nothing {
+    ($step:tt) => {};
+}
+
 #[target_feature(enable = "avx2")]
 fn compress_here(states: &mut [[u32; LANES]; 5], blocks: &[&[Block]; LANES]) {
     let count = blocks.iter().map(|blocks| blocks.len()).min().unwrap_or(0);
@@ -57,7 +62,7 @@ fn compress_here(states: &mut [[u32; LANES]; 5], blocks: &[&[Block]; LANES]) {
         }
         w[..8].copy_from_slice(&transpose(halves[0]));
         w[8..].copy_from_slice(&transpose(halves[1]));
-        state = rounds!(state, w);
+        state = rounds!(state, w, nothing);
     }
     for (to, from) in states.iter_mut().zip(state) {
         store_words(to, from);

@@ -91,6 +91,66 @@ fn agrees_with_the_sha1_crate() {
     }
 }
 
+/// Streams that take the place of others as they end: nothing is taken twice or left out, and a
+/// call leaves less than a lane's worth of streams behind.
+#[test]
+fn lanes_are_kept_busy() {
+    let mut random = Random::new(7);
+    for kernel in Sha1Kernel::all() {
+        for at_once in [1, 3, 15, 16, 17, 24, 40] {
+            let messages: Vec<_> = (0..100)
+                .map(|_| {
+                    let limit = [1, 70, 1_000, 20_000][random.below(4)];
+                    let len = random.below(limit);
+                    random.bytes(len)
+                })
+                .collect();
+            let step = 1 + random.below(5_000);
+            let mut digests = vec![None; messages.len()];
+            // Which message, where its piece starts and ends, and its stream.
+            let mut open: Vec<(usize, usize, usize, Sha1Stream)> = Vec::new();
+            let mut next = 0;
+            loop {
+                while open.len() < at_once && next < messages.len() {
+                    open.push((next, 0, 0, Sha1Stream::new()));
+                    next += 1;
+                }
+                if open.is_empty() {
+                    break;
+                }
+                for (n, start, end, _) in &mut open {
+                    if start == end {
+                        *end = messages[*n].len().min(*end + step);
+                    }
+                }
+                let mut pieces: Vec<_> = open
+                    .iter_mut()
+                    .map(|(n, start, end, stream)| {
+                        let last = *end == messages[*n].len();
+                        Sha1Piece { stream, bytes: &messages[*n][*start..*end], last }
+                    })
+                    .collect();
+                kernel.advance(&mut pieces);
+                let left: Vec<_> = pieces.iter().map(|piece| piece.bytes.len()).collect();
+                let waiting = left.iter().filter(|&&left| left > 0).count();
+                assert!(waiting < kernel.lanes().min(left.len()), "{kernel:?}");
+                for ((_, start, end, _), left) in open.iter_mut().zip(left) {
+                    *start = *end - left;
+                }
+                let ended =
+                    |&mut (n, start, ..): &mut (usize, usize, _, _)| start == messages[n].len();
+                for (n, _, _, stream) in open.extract_if(.., ended) {
+                    digests[n] = Some(stream.finish());
+                }
+            }
+            for (message, digest) in messages.iter().zip(digests) {
+                let theirs: [u8; 20] = Sha1::digest(message).into();
+                assert_eq!(digest, Some(theirs), "{kernel:?} {at_once} by {step}");
+            }
+        }
+    }
+}
+
 /// One bit of one lane changes the digest of that lane and of no other.
 #[test]
 fn lanes_do_not_touch() {

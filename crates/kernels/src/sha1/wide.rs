@@ -5,9 +5,11 @@
 ///
 /// Functions of these names are in scope where it is used: `add`, `rotate`, `xor4`, `splat`,
 /// `choose`, `parity` and `majority`. Every round stands for itself, since in a loop the words
-/// would live in memory. Source: FIPS 180-4, 6.1.2.
+/// would live in memory. `$between` is a macro that stands after every five rounds, and takes how
+/// many times it has stood there before: work on the next block that may fill idle units. Source:
+/// FIPS 180-4, 6.1.2.
 macro_rules! rounds {
-    ($state:expr, $w:expr) => {{
+    ($state:expr, $w:expr, $between:ident) => {{
         let [mut a, mut b, mut c, mut d, mut e] = $state;
         let w = &mut $w;
         macro_rules! round {
@@ -34,18 +36,22 @@ macro_rules! rounds {
             };
         }
         macro_rules! twenty {
-            ($f:ident $k:literal $t:expr) => {
+            ($f:ident $k:literal $t:expr, $n0:tt $n1:tt $n2:tt $n3:tt) => {
                 let k = splat($k);
                 five!($f k $t);
+                $between!($n0);
                 five!($f k $t + 5);
+                $between!($n1);
                 five!($f k $t + 10);
+                $between!($n2);
                 five!($f k $t + 15);
+                $between!($n3);
             };
         }
-        twenty!(choose 0x5a82_7999 0);
-        twenty!(parity 0x6ed9_eba1 20);
-        twenty!(majority 0x8f1b_bcdc 40);
-        twenty!(parity 0xca62_c1d6 60);
+        twenty!(choose 0x5a82_7999 0, 0 1 2 3);
+        twenty!(parity 0x6ed9_eba1 20, 4 5 6 7);
+        twenty!(majority 0x8f1b_bcdc 40, 8 9 10 11);
+        twenty!(parity 0xca62_c1d6 60, 12 13 14 15);
         let [a0, b0, c0, d0, e0] = $state;
         [add(a, a0), add(b, b0), add(c, c0), add(d, d0), add(e, e0)]
     }};

@@ -115,6 +115,66 @@ fn companions_follow_their_database_through_filters() {
     }
 }
 
+/// Counts the walks that it takes.
+fn walks<'r>(entries: &[Entry], rules: &'r Rules) -> (u32, Selection<'r>) {
+    let mut walks = 0;
+    let selection = Selection::of_walk(rules, &mut |visit| {
+        walks += 1;
+        entries.iter().for_each(visit);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    (walks, selection.unwrap())
+}
+
+/// One walk is enough where databases stand near their companions, and what comes out does not
+/// depend on that.
+#[test]
+fn companions_are_decided_with_one_walk_or_two() {
+    let rules = Rules::builder().min_size(50).build().unwrap();
+    let fill = |n: usize| (0..n).map(|i| (format!("a:{i}"), 60)).collect::<Vec<_>>();
+    for (between, lone, expected) in [(0, false, 1), (200, false, 1), (300, false, 2), (0, true, 2)]
+    {
+        for companion_first in [false, true] {
+            let (database, companion) = (("a:x".to_owned(), 100), ("a:x-wal".to_owned(), 1));
+            let mut names = if companion_first { vec![companion] } else { vec![database] };
+            names.extend(fill(between));
+            names.push(if companion_first {
+                ("a:x".to_owned(), 100)
+            } else {
+                ("a:x-wal".to_owned(), 1)
+            });
+            names.push(("a:small".to_owned(), 1));
+            if lone {
+                names.push(("b:y-shm".to_owned(), 1));
+            }
+            let names: Vec<_> = names.iter().map(|(name, size)| (&**name, *size)).collect();
+            let entries = catalog(&names);
+            let (walked, selection) = walks(&entries, &rules);
+            // A database that comes later is always noted.
+            let expected = if companion_first && !lone { 1 } else { expected };
+            assert_eq!(walked, expected, "{between} between");
+            assert_eq!(selection.kept().files, 2 + u64::try_from(between).unwrap());
+            let left: Vec<_> = selection.dropped().map(|d| d.id).collect();
+            let names = if lone { &["a:small", "b:y-shm"][..] } else { &["a:small"] };
+            let wanted: Vec<_> =
+                entries.iter().filter(|e| names.contains(&&*e.to_string())).map(|e| e.id).collect();
+            assert_eq!(left, wanted);
+        }
+    }
+    // More companions than are held.
+    let mut names = fill(9000);
+    names.extend((0..9000).map(|i| (format!("a:{i}-wal"), 1)));
+    names.push(("a:small".to_owned(), 1));
+    let names: Vec<_> = names.iter().map(|(name, size)| (&**name, *size)).collect();
+    let (walked, selection) = walks(&catalog(&names), &rules);
+    assert_eq!((walked, selection.kept().files, selection.left_out().files), (2, 18_000, 1));
+    // Nothing is left out, so there is nothing to decide.
+    let everything = Rules::builder().build().unwrap();
+    let (walked, selection) = walks(&catalog(&names), &everything);
+    assert_eq!((walked, selection.kept().files), (1, 18_001));
+    assert!(selection.domains().all(|(_, share)| share.kept && !share.left_out));
+}
+
 #[test]
 fn what_is_all_kept_costs_nothing() {
     let entries = catalog(&[("a:", 0), ("a:d/", 0), ("a:d/x", 1), ("a:d/x-wal", 2)]);
@@ -163,6 +223,13 @@ fn selections_are_closed_and_counted() {
         for dropped in selection.dropped() {
             let entry = entries.iter().find(|e| e.id == dropped.id).unwrap();
             assert!(!selection.judge(entry).is_keep());
+        }
+        assert_eq!(selection.domains().len(), 2);
+        for (domain, share) in selection.domains() {
+            let mut of_domain = entries.iter().filter(|e| e.domain == *domain);
+            let kept = of_domain.clone().any(|e| selection.judge(e).is_keep());
+            let left_out = of_domain.any(|e| !selection.judge(e).is_keep());
+            assert_eq!((share.kept, share.left_out), (kept, left_out), "{domain}");
         }
     }
 }

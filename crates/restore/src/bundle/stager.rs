@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bkp_bundle::{CatalogKind, Patch, RowPatch};
-use bkp_core::{Access, Entry, EntryKind, FileId, Job, Jobs, Payload, Stager};
+use bkp_core::{Access, Entry, EntryKind, FileId, Job, Jobs, Payload, Stager, StoredFile};
 use bkp_crypto::{CbcLanes, ClassKeys};
 use bkp_kernels::Sha1Kernel;
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
@@ -115,10 +115,11 @@ impl BundleStager {
             let patch = RowPatch::default();
             Ok(StagedPayload { patch, bytes, adoption: Some(adoption) })
         };
-        let Some(from) = payload.as_deref().and_then(Payload::stored_file) else {
+        let Some(StoredFile { file: from, len }) =
+            payload.as_deref().and_then(Payload::stored_file)
+        else {
             return staged(self.copy(&path, &mut payload, buffer)?, Adoption::Copied);
         };
-        let len = from.metadata().map_err(|e| RestoreError::system("copy", &path, e))?.len();
         if self.linked(from, &path)? {
             return staged(len, Adoption::Linked);
         }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bkp_core::{Entry, EntryKind, Job, Jobs, Payload, Stager};
 use rustix::fs::{
-    AtFlags, Dev, FileType, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod,
-    fstat, futimens, openat, statat, unlinkat,
+    AtFlags, Dev, FileType, Mode, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat,
+    futimens, openat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
-use crate::beneath::{Handles, Obstacle};
+use crate::beneath::{Handles, NEW, Obstacle};
 use crate::names::Stored;
 use crate::stream::{BUFFER, Full, fill, write_all};
 use crate::{Naming, RestoreError, Staging};
@@ -81,15 +81,13 @@ impl ExtractStager {
             let (mode, kind) = (entry.metadata.mode, entry.kind.name());
             notices.push(RestoreError::ModeContradictsKind { path: path.to_owned(), mode, kind });
         }
-        let (directory, name) = stored.split();
         let bytes = match entry.kind {
             EntryKind::Directory => {
                 handles.make(stored.as_bytes()).map_err(|why| self.unreachable(why, &stored))?;
                 0
             }
             EntryKind::Symlink(_) => {
-                let dir = handles.make(directory).map_err(|why| self.unreachable(why, &stored))?;
-                drop(self.create(dir, name, path, PRIVATE)?);
+                drop(self.create(handles, &stored, PRIVATE)?);
                 locked(&self.links).insert(stored.as_bytes().into());
                 0
             }
@@ -97,11 +95,10 @@ impl ExtractStager {
                 let mut payload = job.payload.as_deref_mut();
                 // Read before anything is created, so that what cannot be read leaves no trace.
                 let first = fill(&mut payload, buffer, path)?;
-                let dir = handles.make(directory).map_err(|why| self.unreachable(why, &stored))?;
                 let mode = permissions(entry.metadata.mode);
                 let first_mode = if mode & self.umask == Mode::empty() { mode } else { PRIVATE };
-                let file = self.create(dir, name, path, first_mode)?;
-                let file = Unfinished { dir, name, file, mode: first_mode };
+                let file = self.create(handles, &stored, first_mode)?;
+                let mut file = Unfinished { handles, stored: &stored, file, mode: first_mode };
                 let written = file.write(&mut payload, buffer, first, path)?;
                 notices.extend(file.finish(entry, path));
                 written
@@ -114,17 +111,38 @@ impl ExtractStager {
         matches!(self.naming, Naming::Hashed)
     }
 
-    /// Creates a file that was not there.
+    /// Creates a file that was not there, and the directories it lies in.
     fn create(
+        &self,
+        handles: &mut Handles,
+        stored: &Stored,
+        mode: Mode,
+    ) -> Result<OwnedFd, RestoreError> {
+        let path = stored.as_path();
+        let file = match handles.create(stored.as_bytes(), mode) {
+            Some(file) => file,
+            None => {
+                let (directory, name) = stored.split();
+                let dir = handles.make(directory).map_err(|why| self.unreachable(why, stored))?;
+                self.create_in(dir, name, path, mode)?
+            }
+        };
+        if let Some(own) = &self.own {
+            let stat = fstat(&file).map_err(RestoreError::on("create", path))?;
+            locked(own).insert(identity(&stat));
+        }
+        Ok(file)
+    }
+
+    /// Creates a file in a directory. One that is there makes way if it may.
+    fn create_in(
         &self,
         dir: BorrowedFd<'_>,
         name: &[u8],
         path: &Path,
         mode: Mode,
     ) -> Result<OwnedFd, RestoreError> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = || openat(dir, name, flags, mode);
+        let create = || openat(dir, name, NEW, mode);
         let file = match create() {
             Err(Errno::EXIST) => {
                 self.make_way(dir, name, path)?;
@@ -132,15 +150,10 @@ impl ExtractStager {
             }
             created => created,
         };
-        let file = file.map_err(|error| match error {
+        file.map_err(|error| match error {
             Errno::EXIST => RestoreError::NameCollision { path: path.to_owned() },
             error => RestoreError::system("create", path, error),
-        })?;
-        if let Some(own) = &self.own {
-            let stat = fstat(&file).map_err(RestoreError::on("create", path))?;
-            locked(own).insert(identity(&stat));
-        }
-        Ok(file)
+        })
     }
 
     /// Unlinks a regular file or a link, if that was asked for and it is none of this run's.
@@ -198,8 +211,8 @@ impl Stager for ExtractStager {
 
 /// A file that is unlinked again unless it is finished.
 struct Unfinished<'d> {
-    dir: BorrowedFd<'d>,
-    name: &'d [u8],
+    handles: &'d mut Handles,
+    stored: &'d Stored,
     file: OwnedFd,
     /// What it was created with.
     mode: Mode,
@@ -208,7 +221,7 @@ struct Unfinished<'d> {
 impl Unfinished<'_> {
     /// Writes the `first` bytes of the buffer and all that follows. On an error nothing is left.
     fn write(
-        &self,
+        &mut self,
         payload: &mut Option<&mut (dyn Payload + 'static)>,
         buffer: &mut [u8],
         first: usize,
@@ -227,7 +240,10 @@ impl Unfinished<'_> {
             }
         };
         copy().inspect_err(|_| {
-            let _ = unlinkat(self.dir, self.name, AtFlags::empty());
+            let (directory, name) = self.stored.split();
+            if let Ok(dir) = self.handles.open(directory) {
+                let _ = unlinkat(dir, name, AtFlags::empty());
+            }
         })
     }
 

@@ -104,8 +104,8 @@ fn record(domain: Domain, planned: Planned) -> Result<PlanRecord, NameError> {
     entry.metadata =
         Metadata { size_hint: size, mode, uid, gid, modified, changed, born, inode, flags: 0 };
     entry.protection = (class > 0).then_some(ProtectionClass(class.into()));
-    // Of content that is there, the writer knows the digest.
-    entry.digest = missing.filter(|_| digest);
+    // Of content that is there, the writer knows the digest, and puts it in the place of this one.
+    entry.digest = digest.then(|| missing.unwrap_or_default());
     // An entry has no field for them; its row has.
     let pairs = xattrs.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
     entry.raw = mbfile::write_xattrs(pairs)

@@ -6,10 +6,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bkp_bundle::{Backup, Limits, Opened, Storage, Unlocked, parse_xattrs};
-use bkp_core::{Entry, Monitor, NullMonitor, Payloads as _, Problem, Source as _, Stage};
+use bkp_core::{
+    Entry, EntryKind, Monitor, NullMonitor, Payloads as _, Problem, Source as _, Stage,
+};
 use bkp_crypto::{DEFAULT_KDF_LIMIT, Keybag, Passphrase};
-use bkp_synth::{Filler, Plan, SizeMix, SynthSpec};
+use bkp_synth::{Digests, Filler, Plan, SizeMix, SynthSpec};
 use bkp_testkit::{BulkSpec, Encryption};
+use sha1::{Digest as _, Sha1};
 
 use super::{GenerateError, GenerateLock, GenerateOptions, PLAIN_KEYBAG, generate};
 
@@ -18,7 +21,7 @@ const WORD: &str = "secret";
 fn spec() -> SynthSpec {
     let (files, total, rows) = (140, Some(3 << 20), 400);
     let (mix, filler) = (SizeMix::Mixed, Filler::Folders);
-    SynthSpec { seed: 5, files, total, mix, rows, filler, sparse: false }
+    SynthSpec { files, total, mix, rows, filler, ..SynthSpec::new(5) }
 }
 
 fn word() -> Passphrase {
@@ -118,7 +121,7 @@ fn the_naive_writer_makes_the_same_backup() {
                 continue;
             }
             let dir = tempfile::tempdir().unwrap();
-            let SynthSpec { seed, files, total, mix, rows, filler, sparse } = spec;
+            let SynthSpec { seed, files, total, mix, rows, filler, digests: _, sparse } = spec;
             let encryption = locked.then(|| Encryption::new(WORD));
             let (keychain, threads) = (false, None);
             let naive = BulkSpec {
@@ -147,6 +150,28 @@ fn the_naive_writer_makes_the_same_backup() {
                 assert!(ours.content == theirs.content, "{}", ours.entry);
             }
         }
+    }
+}
+
+#[test]
+fn every_file_can_have_the_digest_of_what_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = SynthSpec { digests: Digests::All, ..spec() };
+    for locked in [false, true] {
+        let path = write(&spec, locked, 3, dir.path());
+        let mut files = 0;
+        for record in open(&path).records().unwrap() {
+            let entry = Entry::from(record.unwrap());
+            if entry.kind == EntryKind::File {
+                let id = entry.id.to_string();
+                let stored = fs::read(path.join(&id[..2]).join(&id)).unwrap();
+                assert_eq!(entry.digest, Some(Sha1::digest(stored).into()), "{entry}");
+                files += 1;
+            } else {
+                assert_eq!(entry.digest, None, "{entry}");
+            }
+        }
+        assert_eq!(files, 140);
     }
 }
 

@@ -7,8 +7,7 @@ use bkp_core::{Everything, Monitor, NullMonitor, Report};
 use bkp_crypto::{FileClasses, KdfParams, Passphrase, Reissue};
 use bkp_restore::{BundlePlan, CatalogForm, PayloadForm};
 
-use super::walk::Walk;
-use super::{RewriteError, RewriteOptions, Rewritten, plists, write};
+use super::{LookAhead, RewriteError, RewriteOptions, Rewritten, plists, write};
 use crate::keychain::{KeychainListing, Secrets, keychain};
 
 /// What became of the items of a keychain.
@@ -42,7 +41,7 @@ pub fn decrypt(
     let (Some(keys), Some(Ok(keybag))) = (backup.class_keys(), bundle.keybag()) else {
         return Err(RewriteError::NotEncrypted);
     };
-    let walk = Walk::new(backup, &Everything, monitor)?;
+    let ahead = LookAhead::everything(backup, monitor)?;
     let spec = Reissue {
         file_classes: FileClasses::Fresh,
         // What is damaged opens nothing here, and must not keep the rest from being decrypted.
@@ -58,7 +57,7 @@ pub fn decrypt(
         manifest_key: Patch::Remove,
         keep_application: &|_| true,
     };
-    let files = plists::rewrite(backup, &walk.apps, &edit)?;
+    let files = plists::rewrite(backup, &ahead.apps, &edit)?;
     let plan = BundlePlan {
         kind: backup.catalog().kind(),
         payloads: PayloadForm::Plain,
@@ -66,7 +65,7 @@ pub fn decrypt(
         link: false,
         files,
     };
-    let mut report = write(backup, &Everything, walk, plan, options, monitor)?;
+    let mut report = write(backup, &Everything, ahead, plan, options, monitor)?;
     // One that nobody can read has been written like any other file.
     report.summary.keychain = keychain(backup, Secrets::Hidden, &NullMonitor).ok().map(|listing| {
         let KeychainListing { opened: exposed, device_bound, .. } = listing;

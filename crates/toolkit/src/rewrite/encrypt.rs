@@ -11,8 +11,7 @@ use bkp_crypto::{
 };
 use bkp_restore::{BundlePlan, CatalogForm, PayloadForm};
 
-use super::walk::Walk;
-use super::{RewriteError, RewriteOptions, Rewritten, SourceKeybagError, plists, write};
+use super::{LookAhead, RewriteError, RewriteOptions, Rewritten, SourceKeybagError, plists, write};
 
 /// The class of the catalog's key on devices. Source: FORMAT.md 2.4.
 const MANIFEST_CLASS: ProtectionClass = ProtectionClass(4);
@@ -48,7 +47,7 @@ pub fn encrypt(
     if bundle.is_encrypted() {
         return Err(RewriteError::AlreadyEncrypted);
     }
-    let walk = Walk::new(backup, &Everything, monitor)?;
+    let ahead = LookAhead::everything(backup, monitor)?;
     let kind = backup.catalog().kind();
     let modern = kind == CatalogKind::Db && is_since_10_2(backup);
     let double = modern.then(|| kdf_rounds.unwrap_or(KdfParams::DEVICE_OUTER_ROUNDS));
@@ -70,7 +69,7 @@ pub fn encrypt(
         manifest_key,
         keep_application: &|_| true,
     };
-    let files = plists::rewrite(backup, &walk.apps, &edit)?;
+    let files = plists::rewrite(backup, &ahead.apps, &edit)?;
     let plan = BundlePlan {
         kind,
         payloads: PayloadForm::Encrypted(Arc::new(keys)),
@@ -78,7 +77,7 @@ pub fn encrypt(
         link: false,
         files,
     };
-    write(backup, &Everything, walk, plan, options, monitor)
+    write(backup, &Everything, ahead, plan, options, monitor)
 }
 
 /// Makes the keybag of the new bundle: of the source's own, or wholly new where it has none.

@@ -5,8 +5,7 @@ use bkp_core::{Monitor, Report, Select};
 use bkp_restore::{BundlePlan, CatalogForm, PayloadForm};
 
 use super::rekey::fresh_manifest_key;
-use super::walk::Walk;
-use super::{RewriteError, RewriteOptions, Rewritten, plists, write};
+use super::{LookAhead, RewriteError, RewriteOptions, Rewritten, plists, write};
 
 /// Writes a bundle of the chosen entries.
 ///
@@ -27,15 +26,32 @@ pub fn filter(
     options: &RewriteOptions,
     monitor: &dyn Monitor,
 ) -> Result<Report<Rewritten>, RewriteError> {
-    let walk = Walk::new(backup, select, monitor)?;
+    let ahead = LookAhead::of(backup, select, monitor)?;
+    filter_ahead(backup, select, ahead, options, monitor)
+}
+
+/// Does what [`filter`] does, with what a walk has found out already. It must be of the same
+/// backup and the same selection: see [`choose`](crate::choose). For a selection that keeps
+/// everything, [`LookAhead::none`] will do.
+///
+/// # Errors
+///
+/// Fails as `filter` does.
+pub fn filter_ahead(
+    backup: &Backup<Unlocked>,
+    select: &dyn Select,
+    ahead: LookAhead,
+    options: &RewriteOptions,
+    monitor: &dyn Monitor,
+) -> Result<Report<Rewritten>, RewriteError> {
     let (key, manifest_key) = match fresh_manifest_key(backup, backup.class_keys())? {
         Some((key, wrapped)) => (Some(key), Patch::Set(wrapped.to_bytes())),
         None => (None, Patch::Keep),
     };
-    let keep = |id: &str| !walk.apps.is_gone(id);
+    let keep = |id: &str| !ahead.apps.is_gone(id);
     let edit =
         ManifestEdit { encrypted: None, keybag: None, manifest_key, keep_application: &keep };
-    let files = plists::rewrite(backup, &walk.apps, &edit)?;
+    let files = plists::rewrite(backup, &ahead.apps, &edit)?;
     let plan = BundlePlan {
         kind: backup.catalog().kind(),
         payloads: PayloadForm::Stored,
@@ -43,8 +59,8 @@ pub fn filter(
         link: options.link,
         files,
     };
-    let partial = walk.partial.clone();
-    let mut report = write(backup, select, walk, plan, options, monitor)?;
+    let partial = ahead.partial.clone();
+    let mut report = write(backup, select, ahead, plan, options, monitor)?;
     report.summary.partial_domains = partial;
     Ok(report)
 }

@@ -1,22 +1,23 @@
 //! What goes into an archive: all files of a bundle, or chosen entries under a new catalog.
 
+mod catalog;
+
 use std::collections::HashSet;
 
 use bkp_archive::{self as archive, MemberName, PackPlan};
 use bkp_bundle::{
     Backup, BundleError, Catalog, CatalogKind, CatalogWriter, ManifestEdit, Patch, PayloadError,
-    RowPatch, Unlocked,
+    RowPatch, ScratchPlace, Unlocked,
 };
 use bkp_core::{
     EntryKind, Everything, Fault as _, FileId, Monitor, Problem, Report, RunError, Select,
     Severity, Stage,
 };
-use bkp_crypto::encrypt_in_place;
 use bkp_restore::RestoreError;
 
 use super::rekey::fresh_manifest_key;
-use super::walk::Walk;
-use super::{RewriteError, is_finished, plists};
+use super::{LookAhead, RewriteError, is_finished, plists};
+use catalog::NewCatalog;
 
 /// What a smaller bundle in an archive is.
 #[derive(Debug, Default)]
@@ -50,8 +51,8 @@ pub fn check_pack(
 }
 
 /// Narrows a plan for the whole bundle to chosen entries, as [`filter`](crate::filter) writes them:
-/// with a new catalog, which is made in memory, and property lists that name no container of which
-/// nothing is left. Payloads are not read here.
+/// with a new catalog, which uses `scratch` if it is large, and property lists that name no container
+/// of which nothing is left. Payloads are not read here.
 ///
 /// The selection must be closed: with every entry the directories above it.
 ///
@@ -62,9 +63,10 @@ pub fn plan_pack(
     backup: &Backup<Unlocked>,
     select: &dyn Select,
     plan: &mut PackPlan,
+    scratch: ScratchPlace,
     monitor: &dyn Monitor,
 ) -> Result<Report<PackSelection>, RewriteError> {
-    let Walk { apps, partial, .. } = Walk::new(backup, select, monitor)?;
+    let LookAhead { apps, partial, .. } = LookAhead::of(backup, select, monitor)?;
     let kind = backup.catalog().kind();
     let (key, manifest_key) = match fresh_manifest_key(backup, backup.class_keys())? {
         Some((key, wrapped)) => (Some(key), Patch::Set(wrapped.to_bytes())),
@@ -75,11 +77,9 @@ pub fn plan_pack(
         ManifestEdit { encrypted: None, keybag: None, manifest_key, keep_application: &keep };
     let lists = plists::rewrite(backup, &apps, &edit)?;
 
-    let not_made = |source| {
-        let error = RestoreError::Catalog { name: kind.file_name(), source };
-        RewriteError::from(RunError::Sink(error))
-    };
-    let mut writer = CatalogWriter::new(kind);
+    let not_made =
+        |source| RewriteError::from(RunError::Sink(RestoreError::of_catalog(kind, source)));
+    let mut writer = CatalogWriter::new(kind, scratch);
     let (mut kept, mut without_payload) = (HashSet::new(), 0);
     let report = walk(backup.catalog(), plan, select, monitor, &mut |record, is_there| {
         let entry = record.as_ref();
@@ -101,11 +101,8 @@ pub fn plan_pack(
             Err(source) => Err(not_made(source)),
         }
     })?;
-    let mut image = writer.finish().map_err(not_made)?.into_vec();
-    if let Some(key) = key {
-        encrypt_in_place(&key, &mut image);
-    }
-    narrow(plan, kind, &kept, image, lists);
+    let catalog = NewCatalog::new(writer.finish().map_err(not_made)?, key);
+    narrow(plan, kind, &kept, catalog, lists);
 
     let Report { summary: (), listed, done, skipped, failed, damaged, notices } = report;
     let summary = PackSelection {
@@ -123,18 +120,18 @@ fn narrow(
     plan: &mut PackPlan,
     kind: CatalogKind,
     kept: &HashSet<FileId>,
-    image: Vec<u8>,
+    catalog: NewCatalog,
     lists: Vec<(&'static str, Vec<u8>)>,
 ) {
     plan.retain(|name| match name {
         MemberName::Blob(id, _) => kept.contains(id),
         _ => false,
     });
-    let catalog = match kind {
+    let name = match kind {
         CatalogKind::Db => archive::Catalog::Db,
         CatalogKind::Mbdb => archive::Catalog::Mbdb,
     };
-    plan.replace(MemberName::Catalog(catalog), image);
+    plan.replace(MemberName::Catalog(name), catalog);
     for (name, content) in lists {
         if let Some(name) = MemberName::parse(name.as_bytes()) {
             plan.replace(name, content);

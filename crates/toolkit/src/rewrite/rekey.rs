@@ -10,8 +10,7 @@ use bkp_crypto::{
 };
 use bkp_restore::{BundlePlan, CatalogForm, PayloadForm};
 
-use super::walk::Walk;
-use super::{RewriteError, RewriteOptions, Rewritten, plists, write};
+use super::{LookAhead, RewriteError, RewriteOptions, Rewritten, plists, write};
 
 /// How a bundle gets another password.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +49,10 @@ pub fn rekey(
     let (Some(keys), Some(Ok(keybag))) = (backup.class_keys(), bundle.keybag()) else {
         return Err(RewriteError::NotEncrypted);
     };
-    let walk = Walk::new(backup, &Everything, monitor)?;
+    let ahead = match full {
+        true => LookAhead::everything(backup, monitor)?,
+        false => LookAhead::none(),
+    };
     let kdf = keybag.kdf();
     let outer = kdf.outer.as_ref().map(|outer| kdf_rounds.unwrap_or(outer.rounds));
     let mut spec = Reissue::new(KdfParams::fresh(kdf.inner.rounds, outer)?);
@@ -74,14 +76,14 @@ pub fn rekey(
         manifest_key,
         keep_application: &|_| true,
     };
-    let files = plists::rewrite(backup, &walk.apps, &edit)?;
+    let files = plists::rewrite(backup, &ahead.apps, &edit)?;
     let payloads = match full {
         true => PayloadForm::Encrypted(Arc::new(new_keys)),
         false => PayloadForm::Stored,
     };
     let kind = backup.catalog().kind();
     let plan = BundlePlan { kind, payloads, catalog, link: options.link, files };
-    write(backup, &Everything, walk, plan, options, monitor)
+    write(backup, &Everything, ahead, plan, options, monitor)
 }
 
 /// Opens the catalog as it is stored, if that is all there is to it: no journal beside it, and

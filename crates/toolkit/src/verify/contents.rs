@@ -28,7 +28,7 @@ use lane::Lane;
 const CHUNK: usize = 128 << 10;
 /// Bytes read at a time of each of the files that are hashed together, all of which fit into the
 /// cache of a core.
-const PIECE: usize = 32 << 10;
+const PIECE: usize = 64 << 10;
 /// Files open at once, by all workers together. Systems allow a process as few as 256.
 const OPEN_FILES: usize = 192;
 
@@ -151,6 +151,7 @@ impl Stager for ContentStager {
         let mut chunk = vec![0; CHUNK];
         let mut lanes: Vec<Lane> = Vec::with_capacity(self.lanes);
         let mut buffers: Vec<Vec<u8>> = Vec::new();
+        let mut left = Vec::with_capacity(self.lanes);
         loop {
             while lanes.len() < self.lanes {
                 let job = if lanes.is_empty() { jobs.next() } else { jobs.try_next() };
@@ -175,7 +176,11 @@ impl Stager for ContentStager {
             }
             lanes.iter_mut().for_each(Lane::fill);
             let mut pieces: Vec<_> = lanes.iter_mut().map(Lane::piece).collect();
-            self.kernel.update(&mut pieces);
+            // All of what is left only where too few files are left to keep the lanes busy.
+            self.kernel.advance(&mut pieces);
+            left.clear();
+            left.extend(pieces.iter().map(|piece| piece.bytes.len()));
+            lanes.iter_mut().zip(&left).for_each(|(lane, &left)| lane.left(left));
             for lane in lanes.extract_if(.., |lane| lane.has_ended()) {
                 let (job, result, buffer) = lane.end(self);
                 buffers.push(buffer);
@@ -280,9 +285,8 @@ impl<'l> Verifier<'l> {
         threads: NonZeroUsize,
     ) -> Self {
         let kernel = Sha1Kernel::detect();
-        // Twice as many files as lanes, since files end in the middle of a step.
-        let wanted = if kernel.lanes() > 1 { kernel.lanes().saturating_mul(2) } else { 1 };
-        let lanes = (OPEN_FILES / threads).clamp(1, wanted);
+        // One for each lane. With more, those wait in turn, and the longest one ends later.
+        let lanes = (OPEN_FILES / threads).clamp(1, kernel.lanes());
         let stager = ContentStager { payloads, plan, kernel, lanes, large: Mutex::new(()) };
         Self { log, stager: Arc::new(stager), tally: Tally::default() }
     }

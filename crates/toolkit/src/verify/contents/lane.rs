@@ -21,9 +21,11 @@ const LARGE_DATABASE: u64 = 16 << 20;
 pub(super) struct Lane {
     job: Job,
     hash: Sha1Stream,
-    /// Where its bytes are read to, and how many of the last step there are.
+    /// Where its bytes are read to, how many of the last step there are, and how many of those are
+    /// hashed.
     buffer: Vec<u8>,
     filled: usize,
+    hashed: usize,
     read: u64,
     database: bool,
     /// There is nothing more to read, or it cannot be read.
@@ -34,12 +36,16 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(job: Job, buffer: Vec<u8>) -> Self {
         let (hash, database) = (Sha1Stream::new(), false);
-        Self { job, hash, buffer, filled: 0, read: 0, database, last: false, failed: None }
+        let (filled, hashed, read) = (0, 0, 0);
+        Self { job, hash, buffer, filled, hashed, read, database, last: false, failed: None }
     }
 
-    /// Fills the buffer, or reads to the end.
+    /// Fills the buffer, or reads to the end, if all that was read is hashed.
     pub(super) fn fill(&mut self) {
-        self.filled = 0;
+        if self.hashed < self.filled {
+            return;
+        }
+        (self.filled, self.hashed) = (0, 0);
         let Some(payload) = &mut self.job.payload else {
             self.last = true;
             return;
@@ -63,14 +69,19 @@ impl Lane {
         self.read = self.read.saturating_add(u64::try_from(self.filled).unwrap_or(u64::MAX));
     }
 
-    /// Returns what was read, to be hashed with what others read.
+    /// Returns what was read and is not hashed, to be hashed with what others read.
     pub(super) fn piece(&mut self) -> Sha1Piece<'_> {
-        let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+        let bytes = self.buffer.get(self.hashed..self.filled).unwrap_or_default();
         Sha1Piece { stream: &mut self.hash, bytes, last: self.last }
     }
 
+    /// Takes note of how many of the bytes that were read are not hashed yet.
+    pub(super) fn left(&mut self, bytes: usize) {
+        self.hashed = self.filled.saturating_sub(bytes);
+    }
+
     pub(super) fn has_ended(&self) -> bool {
-        self.last
+        self.last && self.hashed >= self.filled
     }
 
     /// Says what became of the payload, and gives the buffer back.
