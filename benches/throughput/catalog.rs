@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use bkp_bundle::{CatalogKind, CatalogWriter, RowPatch, mbfile};
+use bkp_bundle::{CatalogKind, CatalogWriter, RowPatch, ScratchPlace, mbfile};
 use bkp_core::{Domain, Entry, EntryKind, ProtectionClass, RelPath};
 use bkp_crypto::{FileKey, WrappedFileKey, WrappedKey};
 
@@ -10,12 +10,13 @@ use crate::cost::Cost;
 
 /// Writes rows as a `Manifest.db`.
 pub(crate) fn write(rows: impl IntoIterator<Item = (Entry, RowPatch)>, out: &mut dyn Write) {
-    let mut writer = CatalogWriter::new(CatalogKind::Db);
+    let scratch = ScratchPlace::folder(std::env::temp_dir());
+    let mut writer = CatalogWriter::new(CatalogKind::Db, scratch);
     for (entry, patch) in rows {
         writer.push(&entry, &patch).expect("a row");
     }
-    let image = writer.finish().expect("a catalog");
-    out.write_all(&image).expect("the catalog is written");
+    let catalog = writer.finish().expect("a catalog");
+    io::copy(&mut catalog.reader(), out).expect("the catalog is written");
 }
 
 /// Prepares so many rows and measures what it takes to write them; the other side of

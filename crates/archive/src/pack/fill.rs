@@ -254,7 +254,7 @@ impl<'a, 'r> Filler<'a, 'r> {
 
     fn open(&self, name: MemberName, len: u64) -> Result<Box<dyn Read + Send + 'a>, ArchiveError> {
         if let Some(content) = self.plan.replaced.get(&name) {
-            return Ok(Box::new(content.as_slice()));
+            return Ok(content.open());
         }
         let file = self.source.open(&name.to_string()).map_err(|error| failed(name, error))?;
         if file.len() == len { Ok(Box::new(file)) } else { Err(changed(name, len)) }
