@@ -244,7 +244,6 @@ pub(crate) fn of_rows(place: &Place, bundles: &Bundles) -> Vec<Job> {
     let lines = Lines::new(place);
     let rows = shape.rows;
     let with = |job: Job| match rows {
-        200_000 => job.target(MEMORY).target(Target::Peak(64.0, 0.0)),
         1_000_000 => job.target(MEMORY).target(Target::Done),
         _ => job.target(MEMORY),
     };
