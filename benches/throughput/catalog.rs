@@ -1,31 +1,37 @@
 //! The writer of catalogs, driven alone. This is the one place that calls it.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use bkp_bundle::{CatalogKind, CatalogWriter, RowPatch, mbfile};
+use bkp_bundle::{CatalogKind, CatalogWriter, RowPatch, ScratchPlace, mbfile};
 use bkp_core::{Domain, Entry, EntryKind, ProtectionClass, RelPath};
 use bkp_crypto::{FileKey, WrappedFileKey, WrappedKey};
 
 use crate::cost::Cost;
 
-/// Writes rows as a `Manifest.db`.
-pub(crate) fn write(rows: impl IntoIterator<Item = (Entry, RowPatch)>, out: &mut dyn Write) {
-    let mut writer = CatalogWriter::new(CatalogKind::Db);
+/// Writes rows as a `Manifest.db`, with what does not stay in memory in a folder.
+pub(crate) fn write(
+    rows: impl IntoIterator<Item = (Entry, RowPatch)>,
+    scratch: &Path,
+    out: &mut dyn Write,
+) {
+    let mut writer = CatalogWriter::new(CatalogKind::Db, ScratchPlace::folder(scratch));
     for (entry, patch) in rows {
         writer.push(&entry, &patch).expect("a row");
     }
-    let image = writer.finish().expect("a catalog");
-    out.write_all(&image).expect("the catalog is written");
+    let catalog = writer.finish().expect("a catalog");
+    io::copy(&mut catalog.reader(), out).expect("the catalog is written");
 }
 
 /// Prepares so many rows and measures what it takes to write them; the other side of
 /// [`ask`](crate::cost::ask). The memory told is what the writer took beyond the rows.
-pub(crate) fn child(rows: &str) {
+pub(crate) fn child(rows: &str, scratch: &Path) {
     let rows: Vec<Entry> = (0..rows.parse().expect("a number")).map(row).collect();
     let before = resident();
     let mut out = Counter(0);
     let cost = Cost::of(|| {
-        write(rows.iter().map(|entry| (entry.clone(), RowPatch::default())), &mut out);
+        let rows = rows.iter().map(|entry| (entry.clone(), RowPatch::default()));
+        write(rows, scratch, &mut out);
     });
     assert!(out.0 > rows.len() * 512, "{} bytes are no catalog of {} rows", out.0, rows.len());
     Cost { peak: cost.peak - before, ..cost }.tell();

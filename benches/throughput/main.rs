@@ -57,7 +57,9 @@ fn main() {
         [word, command @ ..] if word == "--measure" => return cost::child(command, false),
         [word, command @ ..] if word == "--measure-damaged" => return cost::child(command, true),
         [word, floor @ ..] if word == "--floor" => return floors::run(floor),
-        [word, rows] if word == "--catalog" => return catalog::child(rows),
+        [word, rows, scratch] if word == "--catalog" => {
+            return catalog::child(rows, scratch.as_ref());
+        }
         _ => {}
     }
     let options = Options::parse(&args).unwrap_or_else(|error| panic!("{error}"));
@@ -174,7 +176,14 @@ impl Run {
         let mut growth = Growth::default();
         for rows in self.options.row_counts() {
             let costs: Vec<_> = (0..self.options.rounds)
-                .map(|_| cost::ask("--catalog", &[rows.to_string().into()]))
+                .map(|_| {
+                    let out = self.place.out(false);
+                    let scratch = out.parent().expect("a folder");
+                    let args = [rows.to_string().into(), scratch.into()];
+                    let cost = cost::ask("--catalog", &args);
+                    self.place.clear(&out);
+                    cost
+                })
                 .collect();
             let targets = if rows == 200_000 { vec![Target::Seconds(1.2)] } else { vec![] };
             let ours = Some(cost::Cost::median(&costs));

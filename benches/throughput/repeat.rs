@@ -60,10 +60,10 @@ fn write(base: &Path, out: &Path, times: u64) {
             let WrappedFileKey { class, key } = WrappedFileKey::parse(wrapped).expect("a key");
             let key = keys.unwrap(class, &key).expect("the key of the catalog");
             let mut cipher = CbcWriter::new(file, &key);
-            catalog::write(rows, &mut cipher);
+            catalog::write(rows, out, &mut cipher);
             file = cipher.finish().expect("the catalog is written");
         }
-        None => catalog::write(rows, &mut file),
+        None => catalog::write(rows, out, &mut file),
     }
     file.into_inner().expect("the catalog is written");
 }

@@ -10,6 +10,10 @@ use bkp_crypto::ByteSource;
 use crate::ArchiveError;
 use crate::map::Map;
 
+/// Reads of so many bytes are made by position. The system copies that much faster than a map can
+/// be walked through page by page, and an error of the disk is an error then.
+const LONG: usize = 64 << 10;
+
 /// A file on a disk as a [`ByteSource`]: any place of it, from any thread. It is never written.
 #[derive(Debug)]
 pub struct ArchiveFile {
@@ -75,8 +79,8 @@ impl ByteSource for ArchiveFile {
 
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         match &self.map {
-            Some(map) => map.read(&self.file, offset, buf),
-            None => self.file.read_exact_at(buf, offset),
+            Some(map) if buf.len() < LONG => map.read(&self.file, offset, buf),
+            _ => self.file.read_exact_at(buf, offset),
         }
     }
 }

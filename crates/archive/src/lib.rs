@@ -19,14 +19,14 @@
 //! names that lead out of a folder, links, sizes that cannot be true. The same holds on the way
 //! out: [`unpack`] writes names of a bundle and no others.
 //!
-//! Files are read through a read-only memory map, of which nothing but copies is handed out, and
-//! by position where there can be none. `map.rs` says what a map costs when a disk fails.
+//! Short reads of a file go through a read-only memory map, of which nothing but copies is handed
+//! out; long ones, and files that cannot be mapped, are read by position. `map.rs` says what a map
+//! costs when a disk fails.
 
 #![deny(unsafe_code)]
 
 mod archive;
 mod backend;
-mod digest;
 mod error;
 mod file;
 mod map;
@@ -40,7 +40,6 @@ mod zip;
 mod tests;
 
 pub use archive::{Archive, MemberCheck, OpenedArchive, SealedArchive};
-pub use digest::DigestWriter;
 pub use error::{ArchiveError, Refusal};
 pub use file::ArchiveFile;
 pub use name::{Catalog, MemberName, Plist};

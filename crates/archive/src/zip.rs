@@ -20,7 +20,7 @@ mod tests;
 
 pub(crate) use directory::Directory;
 pub use directory::{ArchiveLimits, Member};
-pub(crate) use write::ZipWriter;
+pub(crate) use write::{CRC_AT, ZipWriter, local_header};
 
 /// A member that is stored as it is.
 const STORED: u16 = 0;

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bkp_toolkit::StagingRows;
 use bkp_toolkit::archive::{
-    ArchiveError, ArchiveFile, ArchiveLimits, DigestWriter, MemberName, OpenedArchive, Pack,
-    PackOptions, PackPlan, PackedMember, on_threads,
+    ArchiveError, ArchiveFile, ArchiveLimits, MemberName, OpenedArchive, Pack, PackOptions,
+    PackPlan, PackedMember, on_threads,
 };
 use bkp_toolkit::bundle::{ScratchPlace, Storage};
 use bkp_toolkit::core::{Hex, Problem};
@@ -266,8 +266,6 @@ pub(crate) fn run(args: &PackArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
 /// What was written.
 struct Written {
     pack: Pack,
-    bytes: u64,
-    sha256: [u8; 32],
     /// Payloads that could not be read.
     lost: Vec<(MemberName, ArchiveError)>,
 }
@@ -278,8 +276,8 @@ struct Written {
 fn beside(mut record: RunRecord, written: &Written, to: Destination<'_>) -> RunRecord {
     let packed = &written.pack.members;
     record.archive = Some(RunArchive {
-        bytes: Some(written.bytes),
-        sha256: Some(Hex(&written.sha256).to_string()),
+        bytes: Some(written.pack.archive_bytes),
+        sha256: written.pack.archive_sha256.map(|sha256| Hex(&sha256).to_string()),
         members: (!to.sealed).then(|| members(packed)),
         ..run_archive(packed, to.form())
     });
@@ -369,23 +367,18 @@ impl Job<'_> {
         let options = PackOptions {
             seal,
             hash: true,
+            hash_archive: true,
             record: Some(&mut make_record),
             lost: Some(&mut on_lost),
         };
         let advance = self.advance("packing", plan.bytes());
-        let work = || {
-            let out = DigestWriter::new(out);
-            let (out, pack) = bkp_toolkit::archive::pack(source, plan, out, options, &advance)?;
-            let (mut out, bytes, sha256) = out.finish().map_err(write_failed)?;
-            out.flush().map_err(write_failed)?;
-            Ok((out, pack, bytes, sha256))
-        };
+        let work = || bkp_toolkit::archive::pack(source, plan, out, options, &advance);
         let done = on_threads(self.args.rewrite.threads, work).and_then(|done| done);
-        let (out, pack, bytes, sha256) = done.map_err(|error| self.failed(&error))?;
+        let (out, pack) = done.map_err(|error| self.failed(&error))?;
         let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
         match unwritten {
             Some(error) => Err(CommandError::of_fault(&error)),
-            None => Ok((out, Written { pack, bytes, sha256, lost })),
+            None => Ok((out, Written { pack, lost })),
         }
     }
 
@@ -440,8 +433,4 @@ impl Job<'_> {
             error => CommandError::of_fault(error),
         }
     }
-}
-
-fn write_failed(source: io::Error) -> ArchiveError {
-    ArchiveError::Io { action: "write", source }
 }

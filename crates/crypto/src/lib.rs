@@ -67,7 +67,7 @@ pub use legacy::LegacyCells;
 pub use random::SystemRandom;
 pub use sealed::{
     ByteSource, KeySource, SealOptions, SealWriter, SealedError, SealedHeader, SealedReader,
-    Sealing, SegmentCheck, sealed_limits,
+    Sealing, SegmentCheck, SegmentSealer, sealed_limits,
 };
 pub use secret::{ArchiveKey, ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
 pub use wrap::{WrappedFileKey, WrappedKey};

@@ -17,6 +17,7 @@
 mod error;
 mod header;
 mod reader;
+mod sealer;
 mod segment;
 mod writer;
 
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use error::SealedError;
 pub use header::{KeySource, SealOptions, SealedHeader, Sealing, sealed_limits};
 pub use reader::{SealedReader, SegmentCheck};
+pub use sealer::SegmentSealer;
 pub use writer::SealWriter;
 
 /// Bytes that are read at any place, by many threads at once.

@@ -14,7 +14,7 @@ mod stager;
 mod tests;
 
 use std::fmt;
-use std::io::{self, BufRead as _, Read, Write};
+use std::io::{self, BufRead as _, BufWriter, Read, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +31,9 @@ use crate::stream::write_all;
 use crate::{Adoption, Late, RestoreError, Staging};
 
 pub use stager::{BundleStager, StagedPayload};
+
+/// Bytes of a catalog that are copied at once.
+const COPIED: usize = 256 << 10;
 
 /// What a bundle is to be.
 #[derive(Debug)]
@@ -252,7 +255,10 @@ impl Sink for BundleWriter {
                     None => copy(kind, &catalog, &mut out)?,
                 }
             }
-            Catalog::Stored(mut bytes) => io::copy(&mut bytes, &mut out).map(drop),
+            Catalog::Stored(mut bytes) => {
+                let mut out = BufWriter::with_capacity(COPIED, &mut out);
+                io::copy(&mut bytes, &mut out).and_then(|_| out.flush())
+            }
         };
         written.map_err(|error| out.failed(error))?;
         (summary.catalog_bytes, summary.catalog_sha256) = (out.written, out.hash.finalize().into());

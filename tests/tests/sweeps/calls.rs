@@ -20,6 +20,7 @@ pub(crate) enum What {
 pub(super) const KILLED_AT: &[&str] = &[
     "open",
     "openat",
+    "openat2",
     "write",
     "pwrite64",
     "writev",
@@ -63,7 +64,7 @@ pub(super) const KILLED_AT: &[&str] = &[
 pub(super) fn failures(call: &str) -> &'static [What] {
     use What::{FromThenOn, Nothing, Once};
     match call {
-        "open" | "openat" => &[
+        "open" | "openat" | "openat2" => &[
             Once("EIO"),
             Once("EACCES"),
             Once("EMFILE"),

@@ -8,7 +8,7 @@ use bkp_core::Fault as _;
 use bkp_crypto::ByteSource;
 use zip::write::SimpleFileOptions;
 
-use super::{ArchiveLimits, Directory, ZipWriter};
+use super::{ArchiveLimits, Directory, ZipWriter, local_header};
 use crate::{ArchiveError, MemberName};
 
 const BLOB: &str = "3d/3d0d7e5fb2ce288813306e4d4636395e047a3d28";
@@ -435,12 +435,23 @@ fn written(files: &[(&str, &[u8])], described: bool) -> Vec<u8> {
             writer.put(content).unwrap();
             writer.end(name, len, crc).unwrap();
         } else {
-            writer.member(name, crc, content).unwrap();
+            member(&mut writer, name, content);
         }
     }
-    let (zip, len) = writer.finish().unwrap();
-    assert_eq!(zip.len() as u64, len);
+    // An entry at a time, and then none.
+    while !writer.entries(1).unwrap() {}
+    writer.tail().unwrap();
+    let zip = writer.out().clone();
+    assert_eq!(zip.len() as u64, writer.at());
     zip
+}
+
+/// Writes a member with its checksum before it.
+fn member<W: std::io::Write>(writer: &mut ZipWriter<W>, name: MemberName, content: &[u8]) {
+    let (len, crc) = (content.len() as u64, crc32fast::hash(content));
+    writer.put(&local_header(name, len, Some(crc))).unwrap();
+    writer.put(content).unwrap();
+    writer.note(name, crc, len);
 }
 
 /// What is written is read by a library and by this crate.
@@ -466,7 +477,7 @@ fn written_zips_are_read() {
 }
 
 /// A file of many gigabytes: long writes are of zeros, and only short ones are kept.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Sparse {
     parts: Vec<(u64, Vec<u8>)>,
     len: u64,
@@ -530,9 +541,10 @@ fn large_archives_are_zip64() {
     // It takes a while to compute the right one, and nobody reads so far.
     writer.end(MemberName::parse(b"Info.plist").unwrap(), large, 1).unwrap();
     for name in &names {
-        writer.member(*name, crc32fast::hash(b"x"), b"x").unwrap();
+        member(&mut writer, *name, b"x");
     }
-    let (sparse, _) = writer.finish().unwrap();
+    writer.tail().unwrap();
+    let sparse = std::mem::take(writer.out());
     let directory = Directory::read(&sparse, &ArchiveLimits::default()).unwrap();
     assert_eq!(directory.members.len(), 66_001);
     let first = directory.find(&MemberName::parse(b"Info.plist").unwrap()).unwrap();

@@ -1,13 +1,13 @@
 //! Writing a zip to anything that takes bytes: no seeking, and the same bytes for the same input.
 //!
-//! The `zip` crate, which the tests read and write with, was weighed for this (9.2). What keeps it
+//! The `zip` crate, which the tests read and write with, was weighed for this (9.4). What keeps it
 //! from being used is its writer without seeking, `ZipWriter::new_stream`:
 //!
 //! * It puts zeros into every local header and the checksum behind the content, also where both
 //!   are known before. A stored member of that form has no end that can be seen, so programs that
 //!   read a zip as a stream refuse it; here that is so for files above 4 MiB alone.
-//! * It takes CRC-32 of what is written, on the thread that writes. Here small files come with
-//!   theirs, which the threads that read them have taken.
+//! * All content passes through its `Write`. Here files are read into the place where they are
+//!   sealed and written from, and the headers are put around them.
 //! * It holds some two hundred bytes and the name for each member until the end, where forty
 //!   are enough: of a million members 40 MB and not some 300 MB.
 
@@ -28,15 +28,21 @@ const ATTRIBUTES: u32 = 0o100_600 << 16;
 /// they were copied and nothing of the device, so they are not kept.
 const DATE: u16 = 1 << 5 | 1;
 
+/// Where the checksum stands in a local header.
+pub(crate) const CRC_AT: usize = 14;
+
 /// Writes stored members one after another.
 #[derive(Debug)]
 pub(crate) struct ZipWriter<W> {
     out: W,
     at: u64,
     written: Vec<Written>,
+    /// Once the directory is begun: its start, how many of its entries are written, and where the
+    /// member of the next one begins.
+    directory: Option<(u64, usize, u64)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Written {
     name: MemberName,
     crc: u32,
@@ -77,27 +83,40 @@ fn short(len: usize) -> [u8; 2] {
 
 impl<W: Write> ZipWriter<W> {
     pub(crate) fn new(out: W) -> Self {
-        Self { out, at: 0, written: Vec::new() }
+        Self { out, at: 0, written: Vec::new(), directory: None }
     }
 
-    /// Writes a member whose content is there, with everything said before it.
-    pub(crate) fn member(
-        &mut self,
-        name: MemberName,
-        crc: u32,
-        content: &[u8],
-    ) -> Result<(), ArchiveError> {
-        let len = content.len() as u64;
-        self.header(name, len, Some(crc))?;
-        self.put(content)?;
+    /// Returns where it is written to, for what is put there beside this writer: it must be
+    /// [counted](Self::count).
+    pub(crate) fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Returns how many bytes the zip has so far.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Goes back to where a member began whose bytes were taken away.
+    pub(crate) fn rewind(&mut self, at: u64) {
+        self.at = at;
+    }
+
+    /// Counts bytes that were put into what this writer writes to.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.at += bytes as u64;
+    }
+
+    /// Notes a member of which the header and the content are written.
+    pub(crate) fn note(&mut self, name: MemberName, crc: u32, len: u64) {
         self.written.push(Written { name, crc, len, described: false });
-        Ok(())
     }
 
     /// Begins a member whose content comes in pieces, and its checksum behind them. Its length
     /// is known.
     pub(crate) fn begin(&mut self, name: MemberName, len: u64) -> Result<(), ArchiveError> {
-        self.header(name, len, None)
+        let header = local_header(name, len, None);
+        self.put(&header)
     }
 
     /// Writes a piece of the content of the member that was begun.
@@ -125,17 +144,26 @@ impl<W: Write> ZipWriter<W> {
         Ok(())
     }
 
-    /// Writes the directory, flushes, and returns where it was written to and how much.
-    pub(crate) fn finish(mut self) -> Result<(W, u64), ArchiveError> {
-        let (start, written) = (self.at, std::mem::take(&mut self.written));
-        let count = written.len() as u64;
-        let mut offset = 0;
+    /// Writes at most so many further entries of the directory, and returns whether all are
+    /// written. No member can be written from then on.
+    pub(crate) fn entries(&mut self, most: usize) -> Result<bool, ArchiveError> {
+        let (start, done, mut offset) = self.directory.unwrap_or((self.at, 0, 0));
+        let end = done.saturating_add(most).min(self.written.len());
         let mut entry = Vec::with_capacity(160);
-        for member in written {
+        for at in done..end {
             entry.clear();
-            offset = member.central(offset, &mut entry);
+            offset = self.written[at].central(offset, &mut entry);
             self.put(&entry)?;
         }
+        self.directory = Some((start, end, offset));
+        Ok(end == self.written.len())
+    }
+
+    /// Writes what comes behind the directory.
+    pub(crate) fn tail(&mut self) -> Result<(), ArchiveError> {
+        while !self.entries(usize::MAX)? {}
+        let start = self.directory.map_or(self.at, |(start, ..)| start);
+        let count = self.written.len() as u64;
         let end = self.at;
         let len = end - start;
         let mut tail = Vec::with_capacity(98);
@@ -163,32 +191,31 @@ impl<W: Write> ZipWriter<W> {
         tail.extend_from_slice(&narrow(len).to_le_bytes());
         tail.extend_from_slice(&narrow(start).to_le_bytes());
         tail.extend_from_slice(&[0; 2]);
-        self.put(&tail)?;
-        self.out.flush().map_err(|source| ArchiveError::io("write", source))?;
-        Ok((self.out, self.at))
+        self.put(&tail)
     }
+}
 
-    /// Writes a local header. Without a checksum it says that a descriptor follows, and its
-    /// checksum and sizes are zero.
-    fn header(&mut self, name: MemberName, len: u64, crc: Option<u32>) -> Result<(), ArchiveError> {
-        let form = Form::of(name, len);
-        let mut header = Vec::with_capacity(96);
-        header.extend_from_slice(&LOCAL.to_le_bytes());
-        let described = crc.is_none();
-        start(described, form.large, &mut header);
-        let len = if described { 0 } else { len };
-        header.extend_from_slice(&crc.unwrap_or(0).to_le_bytes());
-        let field = if form.large { IN_ZIP64 } else { narrow(len) };
-        header.extend_from_slice(&field.to_le_bytes());
-        header.extend_from_slice(&field.to_le_bytes());
-        header.extend_from_slice(&short(form.name.len()));
-        header.extend_from_slice(&short(if form.large { 20 } else { 0 }));
-        header.extend_from_slice(form.name.as_bytes());
-        if form.large {
-            extra(&[len, len], &mut header);
-        }
-        self.put(&header)
+/// Makes a local header. Without a checksum it says that a descriptor follows, and its checksum
+/// and sizes are zero.
+pub(crate) fn local_header(name: MemberName, len: u64, crc: Option<u32>) -> Vec<u8> {
+    let form = Form::of(name, len);
+    let mut header = Vec::with_capacity(96);
+    header.extend_from_slice(&LOCAL.to_le_bytes());
+    let described = crc.is_none();
+    start(described, form.large, &mut header);
+    let len = if described { 0 } else { len };
+    debug_assert_eq!(header.len(), CRC_AT);
+    header.extend_from_slice(&crc.unwrap_or(0).to_le_bytes());
+    let field = if form.large { IN_ZIP64 } else { narrow(len) };
+    header.extend_from_slice(&field.to_le_bytes());
+    header.extend_from_slice(&field.to_le_bytes());
+    header.extend_from_slice(&short(form.name.len()));
+    header.extend_from_slice(&short(if form.large { 20 } else { 0 }));
+    header.extend_from_slice(form.name.as_bytes());
+    if form.large {
+        extra(&[len, len], &mut header);
     }
+    header
 }
 
 /// Writes what local and central headers have in common: version, flags, method, time.

@@ -87,11 +87,11 @@ impl Summary {
 
     /// Says what was done.
     pub(super) fn written(&mut self, written: &Written, verified: bool) {
-        let Written { pack, bytes, sha256, lost } = written;
+        let Written { pack, lost } = written;
         self.members = pack.files;
         self.member_bytes = pack.bytes;
-        self.archive_bytes = Some(*bytes);
-        self.sha256 = Some(Hex(sha256).to_string());
+        self.archive_bytes = Some(pack.archive_bytes);
+        self.sha256 = pack.archive_sha256.map(|sha256| Hex(&sha256).to_string());
         self.verified = Some(verified);
         self.without_payload += lost.len() as u64;
         if !lost.is_empty() {

@@ -34,10 +34,39 @@ pub struct SealedReader {
     header: SealedHeader,
     cipher: SegmentCipher,
     geometry: Geometry,
-    /// The segments used last, the latest at the end.
-    cache: Mutex<Vec<(u32, Plain)>>,
+    cache: Mutex<Cache>,
     kept: usize,
     opened: AtomicU64,
+}
+
+/// Segments that were opened.
+#[derive(Default)]
+struct Cache {
+    /// Those used last, the latest at the end.
+    plain: Vec<(u32, Plain)>,
+    /// Buffers of others, to be used again: memory that is new for each segment costs as much as
+    /// opening it.
+    spare: Vec<Zeroizing<Vec<u8>>>,
+}
+
+impl Cache {
+    fn find(&mut self, index: u32) -> Option<Plain> {
+        let at = self.plain.iter().position(|(cached, _)| *cached == index)?;
+        let hit = self.plain.remove(at);
+        let plain = Arc::clone(&hit.1);
+        self.plain.push(hit);
+        Some(plain)
+    }
+
+    /// Keeps a segment, and of `kept` others the oldest no longer.
+    fn keep(&mut self, index: u32, plain: Plain, kept: usize) {
+        if self.plain.len() >= kept {
+            let (_, oldest) = self.plain.remove(0);
+            // One that somebody still reads goes when they are done.
+            self.spare.extend(Arc::into_inner(oldest));
+        }
+        self.plain.push((index, plain));
+    }
 }
 
 /// What came of opening every segment.
@@ -112,7 +141,7 @@ impl SealedReader {
         let cipher = SegmentCipher::new(key, &salt, prefix, header.as_bytes());
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let kept = CACHE.checked_div(size).unwrap_or(0).clamp(4, 64);
-        let (cache, opened) = (Mutex::new(Vec::new()), AtomicU64::new(0));
+        let (cache, opened) = (Mutex::default(), AtomicU64::new(0));
         let reader = Self { source, header, cipher, geometry, cache, kept, opened };
         reader.check_end()?;
         Ok(reader)
@@ -225,23 +254,17 @@ impl SealedReader {
     /// Returns the plaintext of a segment.
     fn segment(&self, index: u32) -> Result<Plain, SealedError> {
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        {
+        let spare = {
             let mut cache = cache();
-            if let Some(at) = cache.iter().position(|(cached, _)| *cached == index) {
-                let hit = cache.remove(at);
-                let plain = Arc::clone(&hit.1);
-                cache.push(hit);
+            if let Some(plain) = cache.find(index) {
                 return Ok(plain);
             }
-        }
-        let mut plain = Zeroizing::new(Vec::new());
+            cache.spare.pop()
+        };
+        let mut plain = spare.unwrap_or_default();
         self.open_into(index, &mut plain)?;
         let plain = Arc::new(plain);
-        let mut cache = cache();
-        if cache.len() >= self.kept {
-            cache.remove(0);
-        }
-        cache.push((index, Arc::clone(&plain)));
+        cache().keep(index, Arc::clone(&plain), self.kept);
         Ok(plain)
     }
 

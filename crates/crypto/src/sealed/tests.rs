@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::segment::{BadLength, Geometry, SegmentCipher, TAG, hkdf};
 use super::{
     ByteSource, KeySource, SealOptions, SealWriter, SealedError, SealedHeader, SealedReader,
-    Sealing, sealed_limits,
+    Sealing, SegmentSealer, sealed_limits,
 };
 use crate::testing::{Random, bytes, silent, text, vectors};
 use crate::{ArchiveKey, Passphrase};
@@ -432,7 +432,7 @@ fn a_failed_write_is_never_forgotten() {
     let all = plain(6 << 20);
     let error = SealWriter::new(Full(50), sealing(1 << 20)).unwrap_err();
     assert_eq!(error.code(), "archive-io");
-    let mut writer = SealWriter::new(Full(100), sealing(1 << 16)).unwrap();
+    let mut writer = SealWriter::new(Full(140), sealing(1 << 16)).unwrap();
     let mut all_of_it = all.iter().copied().cycle().take(40 << 20).collect::<Vec<_>>();
     let error = writer.write_all(&all_of_it).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
@@ -440,7 +440,7 @@ fn a_failed_write_is_never_forgotten() {
     assert!(writer.write_all(&all_of_it).is_err());
     assert!(writer.finish().is_err());
     // The end is what does not fit.
-    let mut writer = SealWriter::new(Full(100), sealing(1 << 16)).unwrap();
+    let mut writer = SealWriter::new(Full(140), sealing(1 << 16)).unwrap();
     writer.write_all(b"abc").unwrap();
     assert_eq!(writer.finish().unwrap_err().code(), "archive-io");
 }
@@ -454,4 +454,69 @@ fn an_unfinished_stream_does_not_open() {
     drop(writer);
     assert!(out.len() > 1 << 20);
     assert_eq!(open(out).unwrap_err().code(), "sealed-truncated");
+}
+
+/// Segments that are sealed in place are those that the writer writes, and one that has not the
+/// length it must have uses up no number.
+#[test]
+fn segments_are_sealed_where_they_lie() {
+    let all = plain(150);
+    let mut sealer = SegmentSealer::new(sealing(64)).unwrap();
+    assert_eq!((sealer.segment_size(), sealer.start().len()), (64, HEADER + 40));
+    let mut sealed = sealer.start().to_vec();
+    let mut rest = &all[..];
+    for room in [8, 48, 48] {
+        for wrong in [0, room + 15, room + 17, 200] {
+            let error = sealer.seal(&mut vec![0; wrong]).unwrap_err();
+            assert_eq!(error.code(), "sealed-too-long");
+        }
+        let (now, behind) = rest.split_at(room);
+        let mut segment = now.to_vec();
+        segment.resize(room + 16, 0);
+        sealer.seal(&mut segment).unwrap();
+        sealed.extend(segment);
+        rest = behind;
+    }
+    let mut segment = rest.to_vec();
+    segment.resize(rest.len() + 16, 0);
+    sealer.finish(&mut segment).unwrap();
+    sealed.extend(segment);
+    assert_eq!(read(&open(sealed).unwrap()).unwrap(), all);
+    for wrong in [15, 25] {
+        let sealer = SegmentSealer::new(sealing(64)).unwrap();
+        assert!(sealer.finish(&mut vec![0; wrong]).is_err(), "{wrong}");
+    }
+}
+
+/// Buffers are used again, by all threads, and nobody reads what was in them before.
+#[test]
+fn many_threads_read_what_is_there() {
+    let all = plain(300_000);
+    let mut sealed = seal(4096, &all);
+    // The tag of segment 10.
+    let damaged = HEADER + 11 * 4096 - 1;
+    sealed[damaged] ^= 1;
+    let reader = open(sealed).unwrap();
+    let (from, to) = (10 * 4080 - 40, 11 * 4080 - 40);
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let (reader, all) = (&reader, &all);
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                for _ in 0..400 {
+                    let start = random.below(all.len());
+                    let end = all.len().min(start + random.below(12_000));
+                    let mut buffer = vec![0; end - start];
+                    let result = reader.read_at(u64::try_from(start).unwrap(), &mut buffer);
+                    match result {
+                        Ok(()) => assert!(buffer == all[start..end], "{start} {end}"),
+                        Err(error) => {
+                            assert_eq!(error.code(), "sealed-segment");
+                            assert!(start < to && end > from, "{start} {end}");
+                        }
+                    }
+                }
+            });
+        }
+    });
 }

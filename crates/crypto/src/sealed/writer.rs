@@ -1,44 +1,35 @@
-//! Writing a sealed stream: segments are sealed in parallel and written in order.
+//! Writing a sealed stream to anything that takes bytes.
 
 use std::fmt;
 use std::io::{self, Write};
 
-use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
-use rayon::slice::ParallelSliceMut as _;
 use zeroize::Zeroizing;
 
 use super::error::SealedError;
 use super::header::Sealing;
-use super::segment::{PREFIX, SALT, STREAM_HEADER, STREAM_MARK, SegmentCipher, TAG};
-use crate::random::SystemRandom;
+use super::sealer::SegmentSealer;
 
-/// Bytes that are sealed together for each thread.
-const EACH: usize = 2 << 20;
-/// The most bytes that are held back to be sealed together, unless one segment is larger.
-const MOST: usize = 16 << 20;
-
-/// Seals what is written to it.
+/// Seals what is written to it, segment by segment.
 ///
 /// [`finish`](Self::finish) seals the last segment. A stream that is dropped before does not
-/// open, so it cannot be taken for a whole one.
+/// open, so it cannot be taken for a whole one. Who can lay out segments in place saves a copy
+/// with [`SegmentSealer`].
 pub struct SealWriter<W> {
     out: W,
-    cipher: SegmentCipher,
-    /// Bytes of a segment, with what comes before the first one and with its tag.
-    size: usize,
-    /// Whole segments as they will be written, tags left free.
+    sealer: SegmentSealer,
+    /// One segment, what comes before the first one counted with it; its tag is left free.
     buffer: Zeroizing<Vec<u8>>,
-    /// Where in `buffer` the next byte of plaintext goes.
+    /// Where the segment begins in `buffer`.
+    begin: usize,
+    /// Where the next byte of plaintext goes.
     at: usize,
-    /// The number of the first segment in `buffer`.
-    first: u32,
     /// What went wrong: nothing is written behind it.
     failed: bool,
 }
 
 impl<W> fmt::Debug for SealWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealWriter").field("first", &self.first).finish_non_exhaustive()
+        f.debug_struct("SealWriter").field("sealer", &self.sealer).finish_non_exhaustive()
     }
 }
 
@@ -49,22 +40,11 @@ impl<W: Write> SealWriter<W> {
     ///
     /// Fails when `out` does, and when the system has no random numbers.
     pub fn new(mut out: W, sealing: Sealing) -> Result<Self, SealedError> {
-        let Sealing { header, key } = sealing;
-        let random = |source| SealedError::Random { source };
-        let salt = SystemRandom::bytes::<SALT>().map_err(random)?;
-        let prefix = SystemRandom::bytes::<PREFIX>().map_err(random)?;
-        out.write_all(header.as_bytes())
-            .map_err(|source| SealedError::Io { action: "write", source })?;
-        let cipher = SegmentCipher::new(&key, &salt, prefix, header.as_bytes());
-        // The size is checked when a header is made, and fits.
-        let size = usize::try_from(header.segment_size()).unwrap_or(usize::MAX);
-        let together = rayon::current_num_threads().saturating_mul(EACH).min(MOST);
-        let mut buffer = Zeroizing::new(vec![0; (together / size).max(1) * size]);
-        let parts = [STREAM_MARK].into_iter().chain(salt).chain(prefix);
-        for (to, from) in buffer.iter_mut().zip(parts) {
-            *to = from;
-        }
-        Ok(Self { out, cipher, size, buffer, at: STREAM_HEADER, first: 0, failed: false })
+        let sealer = SegmentSealer::new(sealing)?;
+        out.write_all(sealer.start()).map_err(failed)?;
+        let buffer = Zeroizing::new(vec![0; sealer.segment_size()]);
+        let begin = SegmentSealer::HEAD;
+        Ok(Self { out, sealer, buffer, begin, at: begin, failed: false })
     }
 
     /// Seals what is left as the last segment and returns where it was written to, which is not
@@ -73,41 +53,30 @@ impl<W: Write> SealWriter<W> {
     /// # Errors
     ///
     /// Fails when writing does, or failed before.
-    pub fn finish(mut self) -> Result<W, SealedError> {
-        if self.failed {
-            let source = io::Error::other("an earlier write failed");
-            return Err(SealedError::Io { action: "write", source });
+    pub fn finish(self) -> Result<W, SealedError> {
+        let Self { mut out, sealer, mut buffer, begin, at, failed: has_failed } = self;
+        if has_failed {
+            return Err(failed(io::Error::other("an earlier write failed")));
         }
-        self.flush_segments(true)?;
-        Ok(self.out)
+        let segment = &mut buffer[begin..at + SegmentSealer::TAG];
+        sealer.finish(segment)?;
+        out.write_all(segment).map_err(failed)?;
+        Ok(out)
     }
 
-    /// Seals the segments in the buffer and writes them. The last one may be short if no other
-    /// follows.
-    fn flush_segments(&mut self, last: bool) -> Result<(), SealedError> {
-        let Self { out, cipher, size, buffer, at, first, .. } = self;
-        // A full segment ends before its tag, a short one wherever it does.
-        let end = (*at + TAG).min(buffer.len());
-        let filled = &mut buffer[..end];
-        let count = filled.len().div_ceil(*size);
-        let from = *first;
-        let next = u32::try_from(count).ok().and_then(|count| from.checked_add(count));
-        // The number of the last one must fit, and `next` is one more.
-        let Some(next) = next else { return Err(SealedError::TooLong) };
-        filled.par_chunks_mut(*size).enumerate().try_for_each(|(i, segment)| {
-            let index = from + u32::try_from(i).map_err(|_| SealedError::TooLong)?;
-            let segment = match index {
-                0 => &mut segment[STREAM_HEADER..],
-                _ => segment,
-            };
-            let is_last = last && i + 1 == count;
-            cipher.seal(index, is_last, segment).map_err(|_| SealedError::TooLong)
-        })?;
-        out.write_all(filled).map_err(|source| SealedError::Io { action: "write", source })?;
-        *first = next;
-        *at = 0;
+    /// Seals the segment in the buffer, behind which there will be another.
+    fn put(&mut self) -> Result<(), SealedError> {
+        let Self { out, sealer, buffer, begin, at, .. } = self;
+        let segment = &mut buffer[*begin..];
+        sealer.seal(segment)?;
+        out.write_all(segment).map_err(failed)?;
+        (*begin, *at) = (0, 0);
         Ok(())
     }
+}
+
+fn failed(source: io::Error) -> SealedError {
+    SealedError::Io { action: "write", source }
 }
 
 impl<W: Write> Write for SealWriter<W> {
@@ -118,19 +87,15 @@ impl<W: Write> Write for SealWriter<W> {
         if self.failed {
             return Err(io::Error::other("an earlier write failed"));
         }
+        let end = self.buffer.len() - SegmentSealer::TAG;
         // A full segment is kept back until it is known that another one follows.
-        if self.at % self.size == self.size - TAG {
-            if self.at + TAG == self.buffer.len() {
-                if let Err(error) = self.flush_segments(false) {
-                    self.failed = true;
-                    return Err(error.into());
-                }
-            } else {
-                self.at += TAG;
-            }
+        if self.at == end
+            && let Err(error) = self.put()
+        {
+            self.failed = true;
+            return Err(error.into());
         }
-        let room = self.size - TAG - self.at % self.size;
-        let taken = room.min(bytes.len());
+        let taken = (end - self.at).min(bytes.len());
         self.buffer[self.at..self.at + taken].copy_from_slice(&bytes[..taken]);
         self.at += taken;
         Ok(taken)
