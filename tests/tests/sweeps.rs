@@ -65,6 +65,8 @@ const COMMANDS: &[Swept] = &[
         line: "extract backup -o out --names raw --password-file pw" },
     Swept { name: "filter", source: sealed, output: Output::Bundle(Some("pw")),
         line: "filter backup -o out --exclude AppDomain-com.example.app --password-file pw" },
+    Swept { name: "filter, large catalog", source: wide, output: Output::Bundle(Some("pw")),
+        line: "filter backup -o out --exclude AppDomain-com.example.app --password-file pw" },
     Swept { name: "rekey", source: sealed, output: Output::Bundle(Some("new")),
         line: "rekey backup -o out --password-file pw --new-password-file new" },
     Swept { name: "rekey --link", source: sealed, output: Output::Bundle(Some("new")),
@@ -113,6 +115,16 @@ fn plain() -> BundleSpec {
 fn sealed() -> BundleSpec {
     let encryption = Encryption { password: PASSWORD.into(), dpic: Some(1), iterations: 1 };
     with_entries(BundleSpec::new(77).with(|spec| spec.encryption = Some(encryption)))
+}
+
+/// One whose catalog, when it is made anew, has to wait in a scratch file: some MiB in few rows.
+fn wide() -> BundleSpec {
+    let attribute = |n: u8| ("com.example.large".to_owned(), vec![n; 450_000]);
+    let folder = |n| {
+        EntrySpec::directory("HomeDomain", format!("Library/{NAME}-{n}"))
+            .with(|entry| entry.xattrs = vec![attribute(n)])
+    };
+    sealed().with(|spec| spec.entries.extend((0..12).map(folder)))
 }
 
 fn with_entries(mut spec: BundleSpec) -> BundleSpec {

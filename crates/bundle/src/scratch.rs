@@ -10,10 +10,6 @@
 //! encrypted under a key that is drawn for this one file and is nowhere else: once the process is
 //! gone, by whatever end, the bytes are noise to everybody.
 //!
-//! ```text
-//! C = P ^ E(K, 0) E(K, 1) E(K, 2) …      counter: offset in the file / 16  (NIST SP 800-38A 6.5)
-//! ```
-//!
 //! The file only grows and no byte of it is written twice, so that no counter is used twice. After
 //! a write that failed nothing more is written, for the same reason.
 

@@ -26,7 +26,8 @@
 //! The key wraps are authenticated and the payloads are not: a payload that was changed decrypts
 //! to something else, and only its [`Ending`] may tell. Keychain items are authenticated.
 //!
-//! A sealed stream is ours: AES-256-GCM in segments, under an [`ArchiveKey`] (`sealed`).
+//! A sealed stream is ours: AES-256-GCM in segments, under an [`ArchiveKey`] (`sealed`). So is a
+//! scratch file, which is gone with its process: AES-256-CTR under a [`ScratchKey`] (`scratch`).
 //!
 //! A key cannot be printed, compared or copied, and is wiped when it is dropped. Its bytes leave
 //! this crate as a [fingerprint](ClassKey::fingerprint) or wrapped by another key, and in no
@@ -43,6 +44,7 @@ mod keybag;
 mod keychain;
 mod legacy;
 mod random;
+mod scratch;
 mod sealed;
 mod secret;
 #[cfg(test)]
@@ -69,7 +71,9 @@ pub use sealed::{
     ByteSource, KeySource, SealOptions, SealWriter, SealedError, SealedHeader, SealedReader,
     Sealing, SegmentCheck, SegmentSealer, sealed_limits,
 };
-pub use secret::{ArchiveKey, ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey};
+pub use secret::{
+    ArchiveKey, ClassKey, DeviceBoundKey, FileKey, Passphrase, PassphraseKey, ScratchKey,
+};
 pub use wrap::{WrappedFileKey, WrappedKey};
 
 // Part of the public API: what a passphrase is made of.

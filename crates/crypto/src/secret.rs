@@ -160,6 +160,10 @@ key! {
     /// Opens one sealed archive: what a key file holds, or derived from a passphrase.
     ArchiveKey
 }
+key! {
+    /// Hides what one program run keeps on a disk for itself, and goes with the run.
+    ScratchKey
+}
 
 /// Belongs to one protection class; unwraps file keys.
 ///
@@ -196,6 +200,7 @@ fingerprint!(PassphraseKey);
 fingerprint!(ClassKey);
 fingerprint!(DeviceBoundKey);
 
+random!(ScratchKey);
 random!(ClassKey);
 random!(DeviceBoundKey);
 random!(FileKey);

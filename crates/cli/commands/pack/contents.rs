@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bkp_toolkit::archive::{ArchiveError, MemberName, PackPlan};
 use bkp_toolkit::bundle::{Bundle, Catalog, Opened, ScratchPlace};
-use bkp_toolkit::core::{FileId, RunError};
+use bkp_toolkit::core::{Fault as _, FileId, RunError};
 use bkp_toolkit::policy::{Rules, Selection};
 use bkp_toolkit::restore::RunCounts;
 use bkp_toolkit::{PackSelection, RewriteError, check_pack, plan_pack};
@@ -76,7 +76,8 @@ impl<'r> Contents<'r> {
     }
 
     /// Packs everything as it is. The catalog only tells what is missing, so a password is not
-    /// asked for, and a catalog that cannot be read is packed like the rest.
+    /// asked for, and a catalog that makes no sense is packed like the rest. One that the system
+    /// does not give out is an error: it could not be packed either.
     fn whole(
         &mut self,
         bundle: &Arc<Bundle>,
@@ -86,6 +87,9 @@ impl<'r> Contents<'r> {
     ) -> Result<(), CommandError> {
         let mut opened = match bundle.open_catalog() {
             Ok(opened) => opened,
+            Err(error) if matches!(error.code(), "cannot-read" | "permission-denied") => {
+                return Err(error.into());
+            }
             Err(error) => {
                 let message = format!("packed as it is, and not checked: {}", chain(&error));
                 progress.report(Item::notice("catalog-unchecked", message));
