@@ -24,17 +24,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::UncheckedAdvice;
 use memmap2::{Mmap, MmapOptions};
 
-/// Bytes that are copied out before the pages they came from are given back. They stay in the
+/// Bytes that are mapped before their pages are given back. They stay in the
 /// system's own cache; but as part of the process an archive of many GiB would look like a leak,
 /// and would count against limits.
 const GIVE_BACK: u64 = 16 << 20;
+/// Bytes that the system maps at least where a page is missed, however few are copied: Linux maps
+/// the cached pages around it too.
+const AROUND: u64 = 64 << 10;
 
 /// A file in memory.
 #[derive(Debug)]
 pub(crate) struct Map {
     map: Mmap,
-    /// Bytes copied since pages were given back.
-    copied: AtomicU64,
+    /// Bytes that copies may have mapped since pages were given back.
+    mapped: AtomicU64,
 }
 
 impl Map {
@@ -44,7 +47,7 @@ impl Map {
         let len = usize::try_from(len).ok().filter(|len| *len > 0)?;
         // SAFETY: no reference into the map leaves this module, as is said above; it is read only.
         let map = unsafe { MmapOptions::new().len(len).map(file) };
-        map.ok().map(|map| Self { map, copied: AtomicU64::new(0) })
+        map.ok().map(|map| Self { map, mapped: AtomicU64::new(0) })
     }
 
     /// Copies what begins at `offset`, if the file still has all of it.
@@ -57,17 +60,17 @@ impl Map {
             return Err(short());
         }
         buf.copy_from_slice(there);
-        self.give_back(u64::try_from(buf.len()).unwrap_or(u64::MAX));
+        self.give_back(u64::try_from(buf.len()).unwrap_or(u64::MAX).max(AROUND));
         Ok(())
     }
 
-    /// Counts what was copied, and gives pages back when it was much.
+    /// Counts what a copy mapped, and gives pages back when it was much.
     fn give_back(&self, bytes: u64) {
-        let before = self.copied.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.mapped.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) < GIVE_BACK {
             return;
         }
-        self.copied.store(0, Ordering::Relaxed);
+        self.mapped.store(0, Ordering::Relaxed);
         // SAFETY: the map is of a file and never written, so pages that are given back come again
         // from the file with the same bytes, also under another thread that is copying. Where it
         // cannot be done the process is larger, and nothing else.
