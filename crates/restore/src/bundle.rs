@@ -24,9 +24,10 @@ use bkp_bundle::{
 };
 use bkp_core::{Entry, EntryKind, Sink};
 use bkp_crypto::{CbcWriter, ClassKeys, FileKey};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, openat};
 use sha2::{Digest as _, Sha256};
 
+use crate::beneath::NEW;
 use crate::stream::write_all;
 use crate::{Adoption, Late, RestoreError, Staging};
 
@@ -301,9 +302,7 @@ struct NewFile {
 
 impl NewFile {
     fn create(staging: &Staging, name: &'static str) -> Result<Self, RestoreError> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(staging.dir(), name, flags, Mode::RUSR | Mode::WUSR)
+        let file = openat(staging.dir(), name, NEW, Mode::RUSR | Mode::WUSR)
             .map_err(RestoreError::on("create", Path::new(name)))?;
         Ok(Self { name, file, hash: Sha256::new(), written: 0 })
     }

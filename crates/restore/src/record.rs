@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, open, openat, renameat, unlinkat};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::RestoreError;
+use crate::beneath::NEW;
 use crate::names::exact;
 
 /// What a run did: enough to do it again, and every entry that did not come through as it was.
@@ -364,12 +365,9 @@ impl RunRecord {
         let on = |action| RestoreError::on(action, &path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = open(above, flags, Mode::empty()).map_err(on("open"))?;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // One that is there was left by a process of this number that is no more.
         let _ = unlinkat(&dir, &*temporary, AtFlags::empty());
-        let file =
-            openat(&dir, &*temporary, flags, Mode::RUSR | Mode::WUSR).map_err(on("create"))?;
+        let file = openat(&dir, &*temporary, NEW, Mode::RUSR | Mode::WUSR).map_err(on("create"))?;
         self.write_to(file)
             .map_err(|error| RestoreError::system("write", &path, error))
             .and_then(|()| renameat(&dir, &*temporary, &dir, &*name).map_err(on("rename")))

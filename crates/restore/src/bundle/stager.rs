@@ -11,12 +11,13 @@ use bkp_bundle::{CatalogKind, Patch, RowPatch};
 use bkp_core::{Access, Entry, EntryKind, FileId, Job, Jobs, Payload, Stager, StoredFile};
 use bkp_crypto::{CbcLanes, ClassKeys};
 use bkp_kernels::Sha1Kernel;
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::PayloadForm;
 use super::lane::{Buffer, Lane};
 use crate::adopt::Ladder;
+use crate::beneath::NEW;
 use crate::stream::{BUFFER, Full, fill, write_all};
 use crate::{Adoption, RestoreError, Staging};
 
@@ -217,9 +218,7 @@ impl BundleStager {
 
     /// Creates a payload, and the folder it is in.
     pub(super) fn create(&self, path: &Path) -> Result<NewPayload<'_>, RestoreError> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = || openat(&self.root, path, flags, Mode::RUSR | Mode::WUSR);
+        let create = || openat(&self.root, path, NEW, Mode::RUSR | Mode::WUSR);
         let file = match create() {
             Err(Errno::NOENT) => {
                 self.make_shard(path)?;
