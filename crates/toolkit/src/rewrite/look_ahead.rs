@@ -20,18 +20,23 @@ pub fn choose<'r>(
 ) -> Result<(Selection<'r>, LookAhead), BundleError> {
     let most = RunOptions::default().longest_first;
     let (selection, longest) = Selection::with_longest(backup, select, most)?;
-    let mut ahead = LookAhead { longest, ..LookAhead::none() };
-    let mut parts = Parts::default();
+    let (apps, partial) = containers(&selection);
+    Ok((selection, LookAhead { longest, apps, partial }))
+}
+
+/// Returns which containers a selection keeps anything of, and which domains it leaves out in part
+/// that a device expects whole.
+pub(super) fn containers(selection: &Selection<'_>) -> (Apps, Vec<&'static str>) {
+    let (mut apps, mut parts) = (Apps::default(), Parts::default());
     for (domain, share) in selection.domains() {
         for (kept, there) in [(true, share.kept), (false, share.left_out)] {
             if there {
-                ahead.apps.see(domain, kept);
+                apps.see(domain, kept);
                 parts.see(domain, kept);
             }
         }
     }
-    ahead.partial = parts.partial();
-    Ok((selection, ahead))
+    (apps, parts.partial())
 }
 
 /// What a walk of the catalog found out for a run: made with a selection by [`choose`].

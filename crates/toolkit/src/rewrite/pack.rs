@@ -13,10 +13,12 @@ use bkp_core::{
     EntryKind, Everything, Fault as _, FileId, Monitor, Problem, Report, RunError, Select,
     Severity, Stage,
 };
+use bkp_policy::Selection;
 use bkp_restore::RestoreError;
 
+use super::look_ahead::containers;
 use super::rekey::fresh_manifest_key;
-use super::{LookAhead, RewriteError, is_finished, plists};
+use super::{RewriteError, is_finished, plists};
 use catalog::NewCatalog;
 
 /// What a smaller bundle in an archive is.
@@ -54,19 +56,17 @@ pub fn check_pack(
 /// with a new catalog, which uses `scratch` if it is large, and property lists that name no container
 /// of which nothing is left. Payloads are not read here.
 ///
-/// The selection must be closed: with every entry the directories above it.
-///
 /// # Errors
 ///
 /// Fails when the catalog or a property list cannot be made, and when the monitor asks for an end.
 pub fn plan_pack(
     backup: &Backup<Unlocked>,
-    select: &dyn Select,
+    selection: &Selection<'_>,
     plan: &mut PackPlan,
     scratch: ScratchPlace,
     monitor: &dyn Monitor,
 ) -> Result<Report<PackSelection>, RewriteError> {
-    let LookAhead { apps, partial, .. } = LookAhead::of(backup, select, monitor)?;
+    let (apps, partial) = containers(selection);
     let kind = backup.catalog().kind();
     let (key, manifest_key) = match fresh_manifest_key(backup, backup.class_keys())? {
         Some((key, wrapped)) => (Some(key), Patch::Set(wrapped.to_bytes())),
@@ -81,7 +81,7 @@ pub fn plan_pack(
         |source| RewriteError::from(RunError::Sink(RestoreError::of_catalog(kind, source)));
     let mut writer = CatalogWriter::new(kind, scratch);
     let (mut kept, mut without_payload) = (HashSet::new(), 0);
-    let report = walk(backup.catalog(), plan, select, monitor, &mut |record, is_there| {
+    let report = walk(backup.catalog(), plan, selection, monitor, &mut |record, is_there| {
         let entry = record.as_ref();
         match writer.push(entry, &RowPatch::default()) {
             Ok(()) if entry.kind != EntryKind::File => Ok(true),
