@@ -25,6 +25,8 @@ pub(crate) struct Record<'r> {
     pub(crate) started: Rfc3339,
     /// The folder of the backup, or the archive.
     pub(crate) path: &'r Path,
+    /// SHA-256 of the source's catalog, where the run has found it out.
+    pub(crate) source_sha256: Option<[u8; 32]>,
     pub(crate) counts: RunCounts,
     pub(crate) items: &'r [Item],
     /// What was left out, when anything could be.
@@ -42,31 +44,16 @@ pub(crate) struct Record<'r> {
 impl Record<'_> {
     /// Writes the record beside `out` and returns where it is.
     pub(crate) fn write(self, bundle: &Bundle, out: &Path) -> Result<PathBuf, CommandError> {
-        self.write_hashed(bundle, None, out)
-    }
-
-    /// Does what [`write`](Self::write) does, with the SHA-256 of the source's catalog if that was
-    /// found on the way.
-    pub(crate) fn write_hashed(
-        self,
-        bundle: &Bundle,
-        hash: Option<[u8; 32]>,
-        out: &Path,
-    ) -> Result<PathBuf, CommandError> {
-        let record = self.run_hashed(Some(bundle), hash);
-        record.write_beside(out).map_err(|error| CommandError::of_fault(&error))
+        self.run(Some(bundle)).write_beside(out).map_err(|error| CommandError::of_fault(&error))
     }
 
     /// Makes the record. The bundle may be missing of which nothing can be told.
     pub(crate) fn run(self, bundle: Option<&Bundle>) -> RunRecord {
-        self.run_hashed(bundle, None)
-    }
-
-    fn run_hashed(self, bundle: Option<&Bundle>, hash: Option<[u8; 32]>) -> RunRecord {
         let Self {
             command,
             started,
             path,
+            source_sha256,
             counts,
             items,
             selection,
@@ -79,7 +66,7 @@ impl Record<'_> {
         let mut record = RunRecord::new(env!("CARGO_PKG_VERSION"), command, arguments);
         record.started = started.to_string();
         record.finished = Rfc3339::now().to_string();
-        record.source = source(bundle, hash, path);
+        record.source = source(bundle, source_sha256, path);
         record.output = output;
         record.staging = staging;
         record.counts = counts;

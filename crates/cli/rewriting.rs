@@ -120,6 +120,7 @@ impl<'r> Rewriting<'r> {
                 command,
                 started,
                 path,
+                source_sha256: summary.source_manifest,
                 counts,
                 items,
                 selection,
@@ -128,7 +129,7 @@ impl<'r> Rewriting<'r> {
                 rows: &rows,
                 staging,
             };
-            let written = record.write_hashed(backup.bundle(), summary.source_manifest, target)?;
+            let written = record.write(backup.bundle(), target)?;
             summary.run_record = Some(written.to_string_lossy().into_owned());
         }
         ui.answer(&summary, |out| summary.write_text(out, target))?;

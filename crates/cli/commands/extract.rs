@@ -176,6 +176,7 @@ pub(crate) fn run(args: &ExtractArgs, ui: &Ui) -> Result<ExitCode, CommandError>
             command: "extract",
             started,
             path: &path,
+            source_sha256: None,
             counts,
             items,
             selection,

@@ -217,6 +217,7 @@ pub(crate) fn run(args: &PackArgs, ui: &Ui) -> Result<ExitCode, CommandError> {
                 command: "pack",
                 started,
                 path: &path,
+                source_sha256: None,
                 counts,
                 items,
                 selection,

@@ -121,6 +121,7 @@ pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<ExitCode, CommandError> 
             command: "unpack",
             started,
             path: &path,
+            source_sha256: None,
             counts,
             items,
             selection: None,
